@@ -1,0 +1,1 @@
+"""Volumes: reading, writing, canonical slices and the way back."""

@@ -1,0 +1,1 @@
+"""Model bundles, devices, joint detection, segmentation and post-processing."""

@@ -1,0 +1,1 @@
+"""Training: sampling, losses, the one training loop."""

@@ -1,0 +1,1 @@
+"""Synthetic examinations with exact truth."""

@@ -1,0 +1,1 @@
+"""From label maps and probabilities to closed meshes."""
