@@ -1,0 +1,259 @@
+"""From masks and probabilities to one closed surface per bone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkSurfaceNets3D
+
+from MultiJointSegLib.anatomy.catalog import Bone
+from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.geometry import Geometry
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.progress import Progress, SilentProgress
+from MultiJointSegLib.surface.masks import bounding_box, well_composed
+from MultiJointSegLib.surface.mesh import Surface, from_polydata
+from MultiJointSegLib.surface.shape_interpolation import interpolate_slices
+from MultiJointSegLib.surface.smoothing import PASS_BAND, use_threads, windowed_sinc
+from MultiJointSegLib.surface.topology import largest_part
+
+THICK_SLICE_RATIO = 2.2
+"""Slices thicker than this many pixels are interpolated by shape; below, plain surface nets are as accurate."""
+
+_SMALLEST_LEVEL = 0.01
+"""Levels closer to the surface than this share of a voxel are moved off it: they would make degenerate triangles."""
+
+Keep = Literal["largest", "all"]
+
+
+def _image(array: np.ndarray) -> vtkImageData:
+    image = vtkImageData()
+    image.SetDimensions(array.shape[2], array.shape[1], array.shape[0])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
+    return image
+
+
+def _surface_nets(mask: np.ndarray) -> Surface:
+    """Boundary of a uint8 mask with a rim of zeros, unsmoothed, in (i, j, k) voxels of that array."""
+    nets = vtkSurfaceNets3D()
+    nets.SetInputData(_image(mask))
+    nets.SetValue(0, 1)
+    nets.SmoothingOff()
+    nets.SetOutputMeshTypeToTriangles()
+    nets.Update()
+    return from_polydata(nets.GetOutput())
+
+
+def _level_surface(level: np.ndarray, smallest: float) -> Surface:
+    """Zero of a float32 level function, positive inside, negative on the rim, in (i, j, k) voxels of that array."""
+    near = np.abs(level) < smallest
+    if near.any():
+        level = np.where(near, np.where(level >= 0, np.float32(smallest), np.float32(-smallest)), level)
+    edges = vtkFlyingEdges3D()
+    edges.SetInputData(_image(level))
+    edges.SetValue(0, 0.0)
+    edges.ComputeNormalsOff()
+    edges.ComputeScalarsOff()
+    edges.Update()
+    return from_polydata(edges.GetOutput())
+
+
+def _finish(surface: Surface, geometry: Geometry, corner_ijk: np.ndarray, keep: Keep, pass_band: float) -> Surface:
+    """Clean, smooth and place a mesh given in voxels from the voxel `corner_ijk` of the grid."""
+    if keep == "largest":
+        surface = largest_part(surface)
+    if pass_band > 0:
+        surface = windowed_sinc(surface, pass_band=pass_band)
+    placed = Surface(geometry.index_to_point(surface.points_mm + corner_ijk), surface.triangles)
+    # Mirrored grids and permuted axes turn the mesh inside out.
+    return placed if placed.volume_mm3 >= 0 else Surface(placed.points_mm, placed.triangles[:, ::-1])
+
+
+def _thick_axis(geometry: Geometry) -> int | None:
+    """Array axis (0 = k) across the slices when they are thick, else None."""
+    spacing = np.asarray(geometry.spacing_mm)[::-1]
+    axis = int(np.argmax(spacing))
+    in_plane = np.delete(spacing, axis)
+    return axis if spacing[axis] > THICK_SLICE_RATIO * in_plane.max() else None
+
+
+def _interpolated(
+    mask: np.ndarray, probability: np.ndarray | None, geometry: Geometry, axis: int
+) -> Surface:
+    """Surface by shape-based interpolation across array axis `axis`, in (i, j, k) voxels of the padded mask."""
+    order = [axis, *[a for a in range(3) if a != axis]]
+    spacing = np.asarray(geometry.spacing_mm)[::-1]
+    pitch, *pixel = spacing[order]
+    steps = int(np.ceil(pitch / max(pixel) - 0.25))
+    slices = np.ascontiguousarray(mask.transpose(order)) > 0
+    refined = None
+    if probability is not None:
+        p = np.ascontiguousarray(probability.transpose(order))
+        steepness = np.hypot(np.gradient(p, pixel[0], axis=1), np.gradient(p, pixel[1], axis=2))
+        limit = 0.75 * max(pixel)
+        refined = np.clip((p - 0.5) / np.maximum(steepness, 1e-3), -limit, limit).astype(np.float32)
+        refined = np.where(slices, np.maximum(refined, 0.0), np.minimum(refined, 0.0))
+    level = interpolate_slices(slices, (float(pixel[0]), float(pixel[1])), float(pitch), steps, refined)
+    surface = _level_surface(level, _SMALLEST_LEVEL * min(pixel))
+    points = surface.points_mm / (1.0, 1.0, float(steps))
+    placed = np.empty_like(points)
+    # Column c of a mesh point runs along array axis order[2 - c]; (i, j, k) is the array axes backward.
+    for column in range(3):
+        placed[:, 2 - order[2 - column]] = points[:, column]
+    result = Surface(placed, surface.triangles)
+    return result if result.volume_mm3 >= 0 else Surface(placed, surface.triangles[:, ::-1])
+
+
+def surface_from_mask(mask: Volume, *, keep: Keep = "largest", pass_band: float = PASS_BAND) -> Surface:
+    """One closed manifold surface around the nonzero voxels of a mask.
+
+    Surface nets without their own smoothing, then a windowed sinc filter; slices thicker than `THICK_SLICE_RATIO`
+    pixels are first interpolated by shape. A mask that reaches the edge of its grid is closed half a voxel beyond the
+    last voxel centers. Voxels that touch only along an edge or at a corner are joined, cavities are filled.
+
+    Parameters
+    ----------
+    mask : Volume
+        Array (k, j, i), nonzero inside, any grid: oblique, mirrored, any order of axes.
+    keep : "largest" or "all"
+        Largest connected part, or everything including cavities.
+    pass_band : float
+        Of the windowed sinc filter; 0 for no smoothing.
+
+    Returns
+    -------
+    Surface
+        LPS mm, normals outward, positive volume.
+
+    Raises
+    ------
+    InputError
+        If the mask has no nonzero voxel.
+    """
+    use_threads()
+    inside = mask.array if mask.array.dtype == np.bool_ else mask.array != 0
+    box = bounding_box(inside)
+    if box is None:
+        raise InputError("The mask has no voxel inside; a surface needs at least one. Check the segmentation.")
+    corner = np.array([s.start - 1 for s in box[::-1]], float)
+    padded = np.pad(inside[box], 1).view(np.uint8)
+    axis = _thick_axis(mask.geometry)
+    if axis is None:
+        surface = _surface_nets(well_composed(padded))
+    else:
+        surface = _interpolated(padded, None, mask.geometry, axis)
+    return _finish(surface, mask.geometry, corner, keep, pass_band)
+
+
+def surface_from_probability(
+    probability: Volume,
+    *,
+    mask: Volume | None = None,
+    keep: Keep = "largest",
+    pass_band: float = PASS_BAND,
+) -> Surface:
+    """One closed manifold surface where the probability of a bone is one half.
+
+    Parameters
+    ----------
+    probability : Volume
+        Array (k, j, i), float, 0 to 1; beyond the grid it is taken as 0, so a bone cut by the edge is closed
+        half a voxel beyond the last voxel centers.
+    mask : Volume or None
+        The final mask of the bone on the same grid, when it was corrected after the probabilities were made. It decides
+        what is inside; the probability decides where between two voxels the surface runs.
+    keep, pass_band
+        See `surface_from_mask`.
+
+    Returns
+    -------
+    Surface
+        LPS mm, normals outward, positive volume.
+
+    Raises
+    ------
+    InputError
+        If nothing is inside, or the mask lies on another grid.
+    """
+    use_threads()
+    if mask is not None and not mask.geometry.same_grid(probability.geometry):
+        raise InputError("The mask and the probability lie on different grids; give both on the same one.")
+    inside = probability.array >= 0.5 if mask is None else mask.array != 0
+    box = bounding_box(inside)
+    if box is None:
+        raise InputError("No voxel has a probability of one half or more; there is no surface to make.")
+    # One voxel around the inside is kept: the surface lies between it and the outermost inside voxels.
+    wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
+    corner = np.array([s.start - 1 for s in wide[::-1]], float)
+    level = np.pad(probability.array[wide].astype(np.float32), 1)
+    filled = np.pad(inside[wide], 1)
+    margin = np.float32(_SMALLEST_LEVEL)
+    level = np.where(filled, np.maximum(level, 0.5 + margin), np.minimum(level, 0.5 - margin))
+    axis = _thick_axis(probability.geometry)
+    if axis is None:
+        surface = _level_surface(level - np.float32(0.5), _SMALLEST_LEVEL)
+    else:
+        surface = _interpolated(filled, level, probability.geometry, axis)
+    return _finish(surface, probability.geometry, corner, keep, pass_band)
+
+
+def bone_surfaces(
+    labels: Volume,
+    bones: Sequence[Bone],
+    probabilities: Mapping[str, Volume] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Surface]:
+    """Surface of every bone that a label map holds.
+
+    Parameters
+    ----------
+    labels : Volume
+        Label map (k, j, i) with the values of the anatomy catalog.
+    bones : sequence of Bone
+        The bones to look for; one without voxels is left out of the result.
+    probabilities : mapping of bone key to Volume, optional
+        Foreground probability of a bone on the label map's grid or on a box of it. The label map still decides what is
+        inside.
+    progress : Progress, optional
+
+    Returns
+    -------
+    dict of str to Surface
+        By bone key, in the order of `bones`.
+    """
+    progress = progress or SilentProgress()
+    surfaces: dict[str, Surface] = {}
+    for n, bone in enumerate(bones):
+        progress.report(n / max(len(bones), 1), f"Surface of the {bone.name.lower()}")
+        inside = labels.array == bone.label
+        if not inside.any():
+            continue
+        mask = labels.with_array(inside)
+        probability = (probabilities or {}).get(bone.key)
+        part = None if probability is None else _mask_on_box(mask, probability.geometry)
+        if probability is None or part is None:
+            surfaces[bone.key] = surface_from_mask(mask)
+        else:
+            surfaces[bone.key] = surface_from_probability(probability, mask=part)
+    progress.report(1.0, "Surfaces done")
+    return surfaces
+
+
+def _mask_on_box(mask: Volume, box: Geometry) -> Volume | None:
+    """The mask on a box of its own grid; None when the grids do not match or the box cuts the mask off."""
+    start = mask.geometry.point_to_index(np.asarray(box.origin_mm))
+    first = np.rint(start).astype(int)
+    expected = Geometry(
+        box.size, mask.spacing_mm, tuple(mask.geometry.index_to_point(first)), mask.geometry.direction
+    )
+    last = first + np.asarray(box.size)
+    if not expected.same_grid(box) or first.min() < 0 or (last > np.asarray(mask.geometry.size)).any():
+        return None
+    part = mask.array[first[2] : last[2], first[1] : last[1], first[0] : last[0]]
+    if np.count_nonzero(part) != np.count_nonzero(mask.array):
+        return None
+    return Volume(part, box, mask.modality)
