@@ -6,11 +6,10 @@ OUT    ?= demo
 
 VENV  := .venv
 BIN   := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-LOG   := $(VENV)/install.log
-PIP   := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --log $(LOG) -c Resources/Install/constraints.txt
+PIP   := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c Resources/Install/constraints.txt
 WHEEL_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test lint format bench train cmake-lists terminology constraints clean
+.PHONY: help demo test lint format cmake-lists terminology clean
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -44,7 +43,7 @@ $(VENV)/.torch:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml Resources/Install/constraints.txt
-	@echo "[2/3] Installing MultiJointSeg and what it runs on (details: $(LOG)) ..."
+	@echo "[2/3] Installing MultiJointSeg and what it runs on (about 400 MB) ..."
 	@$(PIP) -e ".[fast,slicer]" && touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
