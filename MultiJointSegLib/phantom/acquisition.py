@@ -1,0 +1,274 @@
+"""Imaging of a tissue map: plane, field of view, slice profile, coil sensitivity, noise; labels on the same grid.
+
+Where the labels come from: the map's label image is interpolated linearly, bone by bone, at the voxel centers of the
+acquired grid and cut at one half. The map's grid (0.8 mm by default) is finer than half the slice pitch of thick
+slices; for finer voxels the outline is as exact as the map's grid (about a quarter of its spacing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.geometry import Geometry
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.phantom.mr_signal import SequenceSettings, draw_sequence, tissue_hounsfield, tissue_signals
+from MultiJointSegLib.phantom.sdf import rotation_deg
+from MultiJointSegLib.phantom.tissue_map import Tissue, TissueMap
+
+PLANES = ("sagittal", "coronal", "axial")
+# Columns: directions of the axes i, j, k as scanners store them.
+_PLANE_AXES = {
+    "sagittal": np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]], float),
+    "coronal": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float),
+    "axial": np.eye(3),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionSettings:
+    """How a phantom is imaged.
+
+    Parameters
+    ----------
+    plane : str
+        "sagittal", "coronal" or "axial": the plane closest to the slices.
+    tilt_deg : tuple of 3 float
+        Rotations of the slice stack about the axes L, P, S.
+    size : tuple of 3 int
+        Voxels (i, j, k).
+    spacing_mm : tuple of 3 float
+        In-plane spacing and distance of slices.
+    slice_thickness_mm : float
+        Thickness of the excited slice (half the maximum of the profile); smaller than the distance when there is a gap.
+    center_mm : tuple of 3 float
+        Center of the field of view, LPS.
+    sequence : SequenceSettings or None
+        None for CT.
+    noise : float
+        Standard deviation in each channel before the magnitude is taken, as a share of the brightest common tissue.
+        For CT: standard deviation in HU.
+    bias : float
+        Standard deviation of the logarithm of the coil sensitivity; 0 for a uniform coil.
+    blur_pixels : float
+        Standard deviation of the in-plane point spread in pixels.
+    """
+
+    plane: str
+    tilt_deg: tuple[float, float, float]
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    slice_thickness_mm: float
+    center_mm: tuple[float, float, float]
+    sequence: SequenceSettings | None
+    noise: float
+    bias: float
+    blur_pixels: float = 0.4
+
+    def geometry(self) -> Geometry:
+        """Grid of the acquired image."""
+        axes = _PLANE_AXES[self.plane]
+        for axis, angle in zip(np.eye(3), self.tilt_deg, strict=True):
+            axes = rotation_deg(axis, angle) @ axes
+        half = (np.asarray(self.size) - 1) * np.asarray(self.spacing_mm) / 2
+        origin = np.asarray(self.center_mm) - axes @ half
+        return Geometry(self.size, self.spacing_mm, tuple(origin.tolist()), tuple(map(tuple, axes.tolist())))
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def draw_acquisition(
+    tissue_map: TissueMap,
+    rng: np.random.Generator,
+    *,
+    plane: str | None = None,
+    sequence: str | None = None,
+    spacing_mm: tuple[float, float, float] | None = None,
+    noise: float | None = None,
+    whole: bool = False,
+    modality: str = "MR",
+) -> AcquisitionSettings:
+    """Draw how a map is imaged; what is given is kept.
+
+    Parameters
+    ----------
+    tissue_map : TissueMap
+        What is imaged; the field of view lies within its grid.
+    plane, sequence, spacing_mm, noise
+        See `AcquisitionSettings`; `sequence` is a family of `mr_signal.SEQUENCES`.
+    whole : bool
+        True: the field of view covers the whole map and is not tilted. False: it cuts the limb, as in patients.
+    modality : str
+        "MR" or "CT".
+
+    Raises
+    ------
+    InputError
+        Unknown plane, sequence or modality, or a spacing out of range.
+    """
+    if plane is not None and plane not in PLANES:
+        raise InputError(f"Unknown plane '{plane}'; known are {', '.join(PLANES)}.")
+    if modality not in ("MR", "CT"):
+        raise InputError(f"Unknown modality '{modality}'; MR and CT are known.")
+    odds = {"ankle": (0.6, 0.2, 0.2), "shoulder": (0.25, 0.35, 0.4), "hip": (0.15, 0.55, 0.3)}
+    drawn = str(rng.choice(PLANES, p=odds.get(tissue_map.joint, (0.55, 0.25, 0.2))))
+    plane = plane or ("axial" if modality == "CT" else drawn)
+    settings = None if modality == "CT" else draw_sequence(rng, sequence)
+    spacing, gap = _draw_spacing(rng, settings)
+    if spacing_mm is not None:
+        spacing = (float(spacing_mm[0]), float(spacing_mm[1]), float(spacing_mm[2]))
+    if min(spacing) < 0.2 or max(spacing) > 10:
+        raise InputError(f"The spacing of the phantom is {spacing} mm; 0.2 to 10 mm along each axis is accepted.")
+    tilt = tuple(np.clip(rng.normal(0, 6, 3), -20, 20).tolist())
+    if modality == "CT" or rng.random() < 0.35:
+        tilt = (0.0, 0.0, 0.0)
+    extent = (np.asarray(tissue_map.geometry.size) - 1) * np.asarray(tissue_map.geometry.spacing_mm)
+    middle = np.asarray(tissue_map.geometry.origin_mm) + extent / 2
+    along = np.abs(_PLANE_AXES[plane]).T @ extent
+    cover = rng.uniform((0.78, 0.78, 0.72), (0.98, 0.98, 0.96))
+    shift = rng.normal(0, 0.03, 3) * extent
+    if whole:
+        tilt, cover, shift = (0.0, 0.0, 0.0), np.ones(3), np.zeros(3)
+    size = np.maximum(np.ceil(along * cover / np.asarray(spacing)).astype(int), 3)
+    drawn_noise = float(rng.choice([rng.uniform(0.01, 0.03), rng.uniform(0.03, 0.08)])) if settings else rng.uniform(8, 35)
+    return AcquisitionSettings(
+        plane,
+        (float(tilt[0]), float(tilt[1]), float(tilt[2])),
+        (int(size[0]), int(size[1]), int(size[2])),
+        spacing,
+        spacing[2] / (1 + gap),
+        tuple((middle + shift).tolist()),
+        settings,
+        float(drawn_noise if noise is None else noise),
+        float(rng.uniform(0.05, 0.3)) if settings else 0.0,
+        float(rng.uniform(0.3, 0.7)),
+    )
+
+
+def _draw_spacing(
+    rng: np.random.Generator, settings: SequenceSettings | None
+) -> tuple[tuple[float, float, float], float]:
+    """In-plane spacing, distance of slices, and gap as a share of the thickness."""
+    if settings is None:
+        return (float(rng.uniform(0.6, 0.95)),) * 2 + (float(rng.choice([1.0, 1.5, 2.0, 3.0])),), 0.0
+    if settings.family == "dess":
+        return (float(rng.uniform(0.35, 0.7)),) * 2 + (float(rng.uniform(0.7, 1.5)),), 0.0
+    if settings.family == "t1_gradient_echo":
+        return (float(rng.uniform(0.4, 1.0)),) * 2 + (float(rng.uniform(0.8, 2.5)),), 0.0
+    gap = float(rng.uniform(0.0, 0.25))
+    return (float(rng.uniform(0.3, 0.9)),) * 2 + (float(rng.uniform(2.5, 4.2)) * (1 + gap),), gap
+
+
+def acquire(
+    tissue_map: TissueMap, settings: AcquisitionSettings, rng: np.random.Generator
+) -> tuple[Volume, Volume]:
+    """Image a tissue map.
+
+    Parameters
+    ----------
+    tissue_map : TissueMap
+        The fine grid. Beyond its borders the limb goes on unchanged.
+    settings : AcquisitionSettings
+        Plane, grid, sequence.
+    rng : numpy Generator
+        Texture, coil and noise: the same state gives the same image.
+
+    Returns
+    -------
+    image, labels : Volume
+        int16 image (MR: 0 to about 1000; CT: HU), uint8 label values, both (k, j, i).
+    """
+    signals = tissue_hounsfield(rng) if settings.sequence is None else tissue_signals(settings.sequence, rng)
+    source = signals[tissue_map.tissue]
+    inside = tissue_map.tissue != Tissue.AIR
+    source = source * np.where(inside, _texture(source.shape, rng), np.float32(1)) if settings.sequence else source
+    geometry = settings.geometry()
+    array = _sample_slices(source, tissue_map.geometry, geometry, settings)
+    if settings.blur_pixels > 0:
+        array = ndimage.gaussian_filter(array, (0, settings.blur_pixels, settings.blur_pixels), truncate=3)
+    labels = _sample_labels(tissue_map, geometry)
+    if settings.sequence is None:
+        noise = rng.standard_normal(array.shape, np.float32)
+        noise = ndimage.gaussian_filter(noise, (0, 0.6, 0.6)) * np.float32(2.1 * settings.noise)
+        image = np.clip(array + noise, -1024, 3071)
+        modality = "CT"
+    else:
+        image = _receive(array, settings, rng)
+        modality = "MR"
+    metadata = {"series": "phantom" if settings.sequence is None else f"phantom {settings.sequence.family}"}
+    volume = Volume(np.round(image).astype(np.int16), geometry, modality, metadata)
+    return volume, Volume(labels, geometry)
+
+
+def _texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Factor around 1: fine grain of 4 % and patches of 5 %."""
+    fine = rng.standard_normal(shape, np.float32)
+    coarse_shape = [n // 8 + 2 for n in shape]
+    coarse = ndimage.gaussian_filter(rng.standard_normal(coarse_shape).astype(np.float32), 1.0)
+    coarse = coarse / max(float(coarse.std()), 1e-6)
+    index = [np.minimum(np.arange(n) // 8, m - 1) for n, m in zip(shape, coarse_shape, strict=True)]
+    patches = ndimage.uniform_filter(coarse[np.ix_(*index)], 8)
+    return 1 + np.float32(0.05) * fine + np.float32(0.05) * patches
+
+
+def _index_map(fine: Geometry, grid: Geometry, offset_k: float) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix and offset from indices (k, j, i) of `grid` (k shifted by `offset_k`) to indices (k, j, i) of `fine`."""
+    both = fine.lps_to_index @ grid.index_to_lps
+    matrix = both[:3, :3][::-1, ::-1]
+    return matrix, both[:3, 3][::-1] + matrix[:, 0] * offset_k
+
+
+def _sample_slices(source: np.ndarray, fine: Geometry, grid: Geometry, settings: AcquisitionSettings) -> np.ndarray:
+    """Mean through the slice profile of linear interpolations of the fine grid."""
+    thickness, distance = settings.slice_thickness_mm, settings.spacing_mm[2]
+    count = max(1, int(np.ceil(1.4 * thickness / max(fine.spacing_mm))))
+    # Trapezoid whose flanks take 40 % of the thickness: close to that of a windowed sinc pulse.
+    at = (np.arange(count) + 0.5) / count * 1.4 - 0.7
+    weight = np.clip((0.7 - np.abs(at)) / 0.4, 0, 1)
+    weight /= weight.sum()
+    total = np.zeros(grid.array_shape, np.float32)
+    for share, w in zip(at, weight, strict=True):
+        matrix, start = _index_map(fine, grid, share * thickness / distance)
+        part = ndimage.affine_transform(
+            source, matrix, start, grid.array_shape, output=np.float32, order=1, mode="nearest"
+        )
+        total += np.float32(w) * part
+    return total
+
+
+def _sample_labels(tissue_map: TissueMap, grid: Geometry) -> np.ndarray:
+    matrix, start = _index_map(tissue_map.geometry, grid, 0.0)
+    labels = np.zeros(grid.array_shape, np.uint8)
+    best = np.full(grid.array_shape, 0.5, np.float32)
+    for value in np.unique(tissue_map.labels):
+        if value == 0:
+            continue
+        mask = (tissue_map.labels == value).astype(np.float32)
+        share = ndimage.affine_transform(mask, matrix, start, grid.array_shape, output=np.float32, order=1, mode="nearest")
+        take = share > best
+        labels[take] = value
+        best[take] = share[take]
+    return labels
+
+
+def _receive(array: np.ndarray, settings: AcquisitionSettings, rng: np.random.Generator) -> np.ndarray:
+    """Coil sensitivity and Rician noise (Gudbjartsson 1995, doi:10.1002/mrm.1910340618), scaled to about 0..1000."""
+    bright = float(np.percentile(array[array > 0.02], 95)) if np.any(array > 0.02) else 1.0
+    image = array / np.float32(max(bright, 1e-6))
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in array.shape]
+    z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
+    c = rng.normal(size=9).astype(np.float32)
+    field = c[0] * x + c[1] * y + c[2] * z + 0.6 * (c[3] * x * y + c[4] * y * z + c[5] * x * z)
+    field = field + 0.5 * (c[6] * (x * x - 0.33) + c[7] * (y * y - 0.33) + c[8] * (z * z - 0.33))
+    field = field / max(float(field.std()), 1e-6)
+    image = image * np.exp(np.float32(settings.bias) * field)
+    noise = rng.standard_normal((2, *array.shape), np.float32) * np.float32(settings.noise)
+    # Interpolated reconstructions have noise of neighboring pixels in common.
+    if rng.random() < 0.5:
+        noise = ndimage.gaussian_filter(noise, (0, 0, 0.6, 0.6)) * np.float32(2.1)
+    return np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2) * np.float32(800.0)
