@@ -1,0 +1,33 @@
+"""``multijointseg measure``: surfaces and measurements of a segmentation."""
+
+from __future__ import annotations
+
+import argparse
+
+from MultiJointSegLib.cli.outcome import Outcome
+from MultiJointSegLib.cli.terminal import Terminal
+from MultiJointSegLib.pipeline.measure_segmentation import measure_segmentation
+from MultiJointSegLib.pipeline.result import MEASUREMENTS_CSV_NAME, SURFACES_NAME
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
+    """Measure, and say where the tables lie."""
+    with terminal.progress() as progress:
+        result = measure_segmentation(
+            arguments.input,
+            arguments.output,
+            joint=arguments.joint,
+            overwrite=arguments.overwrite,
+            progress=progress,
+        )
+    lines = [f"{result.joint.name}: {len(result.measurements)} measurements"]
+    lines += [
+        f"  {m.bone:10s} {m.name}: " + (m.reason if m.value is None else f"{m.value:.2f} {m.unit}")
+        for m in result.measurements
+    ]
+    lines += [
+        f"Measurements: {result.output / MEASUREMENTS_CSV_NAME}",
+        f"Surfaces:     {result.output / SURFACES_NAME}",
+    ]
+    values = [{"key": m.key, "bone": m.bone, "value": m.value, "unit": m.unit} for m in result.measurements]
+    return Outcome(lines, {"exit_code": 0, "output": str(result.output), "measurements": values, **result.run})

@@ -1,0 +1,131 @@
+"""The commands and their arguments. Light: imports nothing that computes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+import MultiJointSegLib
+from MultiJointSegLib.errors import InputError
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    failed (a defect, no memory, no space on the disk)
+  2    bad input or arguments
+  3    refused: the examination shows none of the joints the model knows
+  130  cancelled; nothing was written
+"""
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_INPUT_HELP = "DICOM folder, DICOM file, NIfTI, NRRD or MetaImage"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "positive number"
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is shown")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    either.add_argument("--json", action="store_true", help="show the result as one JSON object on standard output")
+    group.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+
+
+def _output(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=f"{what}; it appears whole or not at all")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier result, after success")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--series", help="which series of a DICOM folder: its number or UID, as an error lists them")
+    parser.add_argument("--device", choices=_DEVICES, default="auto", help="where to compute (default: auto)")
+    parser.add_argument("--model", metavar="BUNDLE", help="folder of a model bundle (default: the shipped model)")
+
+
+def _segmenting(parser: argparse.ArgumentParser) -> None:
+    # Not argparse choices: the catalog names near matches of a misspelled joint.
+    parser.add_argument("--joint", default="auto", help="auto, ankle, knee or shoulder (default: auto)")
+    _model(parser)
+    parser.add_argument("--tta", help="test-time augmentation: none, flip or scale (default: the model's own)")
+    parser.add_argument(
+        "--record-paths", action="store_true", help="note file paths in run.json, which may name the patient"
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; each command stores its name in ``command``."""
+    parser = _Parser(
+        prog="multijointseg",
+        description="Bones of pediatric ankle, knee and shoulder MRI: segments, surfaces, measurements, report. "
+        "For research use; not a medical device.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"multijointseg {MultiJointSegLib.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, summary: str, *fill: Callable[[argparse.ArgumentParser], None]) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[:1].upper() + summary[1:] + ".",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for add in fill:
+            add(made)
+        _common(made)
+        return made
+
+    segment = command("segment", "segment the bones of an examination and measure them")
+    segment.add_argument("input", metavar="INPUT", help=_INPUT_HELP)
+    _output(segment, "folder for the result")
+    _segmenting(segment)
+
+    detect = command("detect", "say which joint an examination shows", _model)
+    detect.add_argument("input", metavar="INPUT", help=_INPUT_HELP)
+
+    measure = command("measure", "measure the bones of a segmentation")
+    measure.add_argument("input", metavar="SEGMENTATION", help=".seg.nrrd, or a label map with the catalog's values")
+    _output(measure, "folder for surfaces and measurements")
+    measure.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
+
+    phantom = command("phantom", "make a synthetic examination with exact truth")
+    phantom.add_argument("--joint", required=True, help="ankle, knee, shoulder or hip")
+    phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same phantom (default: 0)")
+    _output(phantom, "folder for the examination and its truth")
+    phantom.add_argument("--age", type=_positive, metavar="YEARS", help="age, which governs size and growth plates")
+    phantom.add_argument("--side", choices=("left", "right"), help="side of the body")
+    phantom.add_argument("--plane", choices=("sagittal", "coronal", "axial"), help="plane of the slices")
+    phantom.add_argument("--sequence", help="MR sequence family, for example T1, PD or T2")
+    phantom.add_argument(
+        "--spacing", type=_positive, nargs=3, metavar=("X", "Y", "Z"), help="in-plane, in-plane and slice spacing in mm"
+    )
+    phantom.add_argument("--noise", type=float, help="standard deviation of the noise over the brightest tissue")
+
+    command("info", "show versions, devices, models and joints")
+
+    sample = command("sample", "fetch a public examination")
+    sample.add_argument("name", metavar="NAME", help="which sample: knee")
+    _output(sample, "folder for its files")
+
+    demo = command("demo", "run the main job on a phantom made on the spot, or on your own examination")
+    demo.add_argument("--input", metavar="INPUT", help=f"{_INPUT_HELP} (default: a knee phantom)")
+    demo.add_argument("-o", "--output", required=True, metavar="DIR", help="folder; an earlier demo is replaced")
+    _segmenting(demo)
+    return parser

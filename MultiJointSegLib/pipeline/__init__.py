@@ -1,0 +1,1 @@
+"""The main job: from an examination to editable bones, measurements and a report."""

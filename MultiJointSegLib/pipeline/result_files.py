@@ -1,0 +1,64 @@
+"""The files of a result folder, written from what the rooms hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.pipeline import result as names
+from MultiJointSegLib.pipeline.result import SceneWriter
+
+if TYPE_CHECKING:
+    from MultiJointSegLib.inference.segmenter import SegmentationResult
+    from MultiJointSegLib.morphology.measurement import Measurement
+    from MultiJointSegLib.surface.mesh import Surface
+
+NO_SCENE_WRITER = (
+    "scene.mrb was not written and segmentation.seg.nrrd carries no terminology codes, since the packages of "
+    "3D Slicer are not installed; install the extra 'slicer' to get them."
+)
+
+
+def write_tables_and_surfaces(
+    folder: Path, labels: Volume, surfaces: Mapping[str, Surface], measurements: Sequence[Measurement]
+) -> None:
+    """Write labels.nii.gz, surfaces/<bone>.stl and the measurement tables."""
+    from MultiJointSegLib.imaging.writing import write_volume
+    from MultiJointSegLib.morphology.writing import write_measurements
+    from MultiJointSegLib.surface.writing import write_surface
+
+    write_volume(labels, folder / names.LABELS_NAME)
+    (folder / names.SURFACES_NAME).mkdir()
+    for key, surface in surfaces.items():
+        if len(surface.triangles):
+            write_surface(surface, folder / names.SURFACES_NAME / f"{key}.stl")
+    write_measurements(measurements, folder / names.MEASUREMENTS_CSV_NAME, folder / names.MEASUREMENTS_JSON_NAME)
+
+
+def write_scene(
+    folder: Path,
+    scene_writer: SceneWriter | None,
+    volume: Volume,
+    segmentation: SegmentationResult,
+    surfaces: Mapping[str, Surface],
+    measurements: Sequence[Measurement],
+) -> list[str]:
+    """Write scene.mrb and segmentation.seg.nrrd; returns warnings."""
+    bones = segmentation.joint.bones
+    if scene_writer is not None:
+        scene_writer(
+            folder,
+            volume=volume,
+            labels=segmentation.labels,
+            bones=bones,
+            surfaces=surfaces,
+            measurements=measurements,
+            name=segmentation.joint.name,
+        )
+        return []
+    from MultiJointSegLib.pipeline.segmentation_nrrd import write_plain_segmentation
+
+    write_plain_segmentation(folder / names.SEGMENTATION_NAME, segmentation.labels, bones)
+    return [NO_SCENE_WRITER]

@@ -1,0 +1,134 @@
+"""A slice with the outlines of the bones, as PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from PIL import Image
+
+from MultiJointSegLib.anatomy.catalog import Bone
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.report.display_view import DisplayView
+
+MARGIN_MM = 25.0
+"""Surroundings of the bones that are shown."""
+
+_DPI = 100
+_TEXT = {
+    "color": "white",
+    "fontsize": 11,
+    "fontweight": "bold",
+    "path_effects": [withStroke(linewidth=2.5, foreground="black")],
+}
+
+
+def gray_window(volume: Volume) -> tuple[float, float]:
+    """Intensities shown black and white: percentiles 0.5 of all voxels and 99.7 of those above it."""
+    sample = volume.array[:: max(1, volume.array.shape[0] // 40), ::2, ::2]
+    low = float(np.percentile(sample, 0.5))
+    above = sample[sample > low]
+    high = float(np.percentile(above, 99.7)) if above.size else low + 1.0
+    return low, max(high, low + 1e-6)
+
+
+def crop_box(labels: Volume, view: DisplayView) -> tuple[slice, slice]:
+    """Rows and columns on the screen that hold every labeled voxel and `MARGIN_MM` around it; all if there is none."""
+    bounds = []
+    for axis, flipped, spacing in (
+        (view.row_axis, view.flip_rows, view.row_mm),
+        (view.column_axis, view.flip_columns, view.column_mm),
+    ):
+        size = labels.array.shape[axis]
+        others = tuple(a for a in range(3) if a != axis)
+        hit = np.flatnonzero((labels.array > 0).any(axis=others))
+        if hit.size == 0:
+            bounds.append(slice(0, size))
+            continue
+        margin = round(MARGIN_MM / spacing)
+        first, last = max(0, int(hit[0]) - margin), min(size, int(hit[-1]) + margin + 1)
+        bounds.append(slice(size - last, size - first) if flipped else slice(first, last))
+    return bounds[0], bounds[1]
+
+
+def _letters(axes, view: DisplayView) -> None:  # noqa: ANN001 - matplotlib's Axes is untyped
+    place = {"transform": axes.transAxes, **_TEXT}
+    axes.text(0.015, 0.5, view.left, ha="left", va="center", **place)
+    axes.text(0.985, 0.5, view.right, ha="right", va="center", **place)
+    axes.text(0.5, 0.985, view.top, ha="center", va="top", **place)
+    axes.text(0.5, 0.015, view.bottom, ha="center", va="bottom", **place)
+
+
+def slice_picture(
+    volume: Volume,
+    labels: Volume,
+    bones: Sequence[Bone],
+    view: DisplayView,
+    index: int,
+    *,
+    window: tuple[float, float],
+    box: tuple[slice, slice],
+    emphasis: Bone | None = None,
+    height_px: int = 340,
+) -> bytes:
+    """One slice with the bones' outlines and the letters of its edges.
+
+    Parameters
+    ----------
+    volume, labels
+        Intensities and label values on the same grid (k, j, i).
+    view, index
+        Which slices, and which of them.
+    window
+        Intensities shown black and white.
+    box
+        Rows and columns on the screen; see `crop_box`.
+    emphasis
+        The bone whose outline is drawn strongest; all alike if None.
+    height_px
+        Height of the picture; its width follows from the spacing, so that a millimeter is as long in both directions.
+
+    Returns
+    -------
+    bytes
+        PNG of at most 256 colors.
+    """
+    image = view.slice(volume.array, index)[box]
+    marks = view.slice(labels.array, index)[box]
+    rows, columns = image.shape
+    height_mm, width_mm = rows * view.row_mm, columns * view.column_mm
+    width_px = int(np.clip(height_px * width_mm / height_mm, 120, 1200))
+    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor="black")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    # Millimeters on both axes: matplotlib keeps them equal and letterboxes what remains.
+    axes.imshow(
+        image,
+        cmap="gray",
+        vmin=window[0],
+        vmax=window[1],
+        extent=(0, width_mm, height_mm, 0),
+        interpolation="bilinear",
+        aspect="equal",
+    )
+    x_mm = (np.arange(columns) + 0.5) * view.column_mm
+    y_mm = (np.arange(rows) + 0.5) * view.row_mm
+    for bone in bones:
+        mask = marks == bone.label
+        if mask.any() and min(mask.shape) > 1:
+            strong = emphasis is None or emphasis.key == bone.key
+            color = np.asarray(bone.color) / 255
+            axes.contour(x_mm, y_mm, mask, levels=[0.5], colors=[color], linewidths=1.6 if strong else 0.7)
+    axes.set_xlim(0, width_mm)
+    axes.set_ylim(height_mm, 0)
+    _letters(axes, view)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    stream = io.BytesIO()
+    picture.quantize(colors=256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
