@@ -22,7 +22,8 @@ def _cubic_weights(positions: np.ndarray, nodes: int) -> np.ndarray:
     return matrix
 
 
-def _linear_weights(positions: np.ndarray, nodes: int) -> np.ndarray:
+def linear_weights(positions: np.ndarray, nodes: int) -> np.ndarray:
+    """Linear interpolation matrix (n, nodes) at fractional node positions; constant outside."""
     base = np.clip(np.floor(positions).astype(int), 0, max(nodes - 2, 0))
     t = np.clip(positions - base, 0, 1).astype(np.float32)
     matrix = np.zeros((positions.size, nodes), np.float32)
@@ -111,7 +112,7 @@ class CoarseGrid:
 
     def refine(self, array: np.ndarray, *, smooth: bool = False) -> np.ndarray:
         """Interpolate to the fine grid: linear, or (smooth) with cubic B-splines, which blur by about half a step."""
-        weights = _cubic_weights if smooth else _linear_weights
+        weights = _cubic_weights if smooth else linear_weights
         return resample_separable(
             array,
             tuple(
