@@ -6,17 +6,16 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.canonical import canonical_grid, canonical_slices
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.resampling import downsampling_matrix, linear_taps, nearest_index
 from MultiJointSegLib.imaging.volume import Volume
-from scipy.spatial.transform import Rotation
 
 ORIENTATIONS = [
-    (order, flips)
-    for order in itertools.permutations(range(3))
-    for flips in itertools.product((False, True), repeat=3)
+    (order, flips) for order in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)
 ]
 SAGITTAL = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
 """Columns i = posterior, j = inferior, k = left: as a scanner stores sagittal slices."""
@@ -170,7 +169,8 @@ def test_bounded_memory_path_equals_one_slab(monkeypatch: pytest.MonkeyPatch) ->
     whole = canonical_slices(volume)
     stack = rng.random((whole.grid.shape[0], 4, *whole.grid.shape[1:])).astype(np.float32)
     expected = whole.grid.to_native(stack), *whole.grid.argmax_to_native(stack)
-    monkeypatch.setattr("MultiJointSegLib.imaging.canonical._SLAB_VOXELS", 1)
+    for module in ("canonical", "canonical_grid"):
+        monkeypatch.setattr(f"MultiJointSegLib.imaging.{module}.SLAB_VOXELS", 1)
     np.testing.assert_allclose(canonical_slices(volume).images, whole.images, atol=1e-6)
     got = whole.grid.to_native(stack), *whole.grid.argmax_to_native(stack)
     for a, b in zip(got, expected, strict=True):

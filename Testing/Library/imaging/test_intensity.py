@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.intensity import intensity_window, normalize_intensity, otsu_threshold
