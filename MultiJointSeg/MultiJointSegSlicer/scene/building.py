@@ -1,0 +1,165 @@
+"""Results into a scene: all of them or, when something goes wrong or the user cancels, none."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from MultiJointSegLib.anatomy.catalog import Bone
+from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.progress import Progress, SilentProgress
+from MultiJointSegLib.surface.mesh import Surface
+from MultiJointSegSlicer.scene import hierarchy
+from MultiJointSegSlicer.scene.markups import add_measurement_nodes
+from MultiJointSegSlicer.scene.models import add_model_node
+from MultiJointSegSlicer.scene.mrml import Node, Scene, is_in_scene
+from MultiJointSegSlicer.scene.nodes import SceneNodes, mark_as_result, remove_nodes
+from MultiJointSegSlicer.scene.segmentations import add_segmentation_node
+from MultiJointSegSlicer.scene.tables import add_table_node
+from MultiJointSegSlicer.scene.volumes import add_volume_node
+
+
+def build_scene(
+    scene: Scene,
+    *,
+    volume: Volume,
+    labels: Volume,
+    bones: Sequence[Bone],
+    surfaces: Mapping[str, Surface],
+    measurements: Sequence[Measurement],
+    name: str,
+    side: str | None = None,
+    progress: Progress | None = None,
+) -> SceneNodes:
+    """Add an examination and everything found in it, under one folder of the subject hierarchy.
+
+    Parameters
+    ----------
+    scene
+        vtkMRMLScene, that of 3D Slicer or one from `headless_scene`.
+    volume, labels
+        The examination (k, j, i) and its label map with global label values, LPS.
+    bones
+        The bones that become segments.
+    surfaces
+        Closed surface of each bone found, by bone key, LPS mm.
+    name
+        Name of the folder and of the volume node.
+    side
+        "left" or "right", None where it is not known.
+
+    Raises
+    ------
+    InputError
+        If the label map and the bones do not fit, or nodes are removed while the work goes on.
+    CancelledError
+        If the user cancelled. In every failure what was added is removed again.
+    """
+    added: list[Node] = []
+    folders: list[int] = []
+    try:
+        with _recorded(scene, added):
+            volume_node = add_volume_node(scene, volume, name=name)
+            folders.append(hierarchy.add_folder(scene, 0, name))
+            hierarchy.place(scene, [volume_node], folders[0])
+        return add_results(
+            scene,
+            volume_node=volume_node,
+            labels=labels,
+            bones=bones,
+            surfaces=surfaces,
+            measurements=measurements,
+            name=name,
+            side=side,
+            progress=progress,
+        )
+    except BaseException:
+        remove_nodes(scene, added)
+        hierarchy.remove_items(scene, folders)
+        raise
+
+
+def add_results(
+    scene: Scene,
+    *,
+    volume_node: Node,
+    labels: Volume,
+    bones: Sequence[Bone],
+    surfaces: Mapping[str, Surface],
+    measurements: Sequence[Measurement],
+    name: str = "",
+    side: str | None = None,
+    progress: Progress | None = None,
+) -> SceneNodes:
+    """Add what was found in a volume of the scene: beside the volume in the subject hierarchy, under its transform.
+
+    The segmentation and the table stand beside the volume, models and markups in one folder each. Earlier results stay;
+    remove those of `find_results` first to replace them. See `build_scene` for the parameters and errors.
+    """
+    progress = progress if progress is not None else SilentProgress()
+    name = name or volume_node.GetName()
+    added: list[Node] = []
+    folders: list[int] = []
+
+    def check() -> None:
+        for node in [volume_node, *added]:
+            if not is_in_scene(scene, node):
+                raise InputError(
+                    f"Nodes of '{name}' were removed from the scene while results were being added; nothing was added. "
+                    "Load the volume again and repeat."
+                )
+
+    def report(fraction: float, message: str) -> None:
+        # Whoever is told may let the user act, so the nodes may be gone afterwards.
+        progress.report(fraction, message)
+        check()
+
+    def keep(nodes: Sequence[Node], part: str, folder_name: str = "") -> None:
+        parent = hierarchy.parent_of(scene, volume_node)
+        if folder_name and nodes:
+            parent = hierarchy.add_folder(scene, parent, folder_name)
+            folders.append(parent)
+        for node in nodes:
+            mark_as_result(node, part, volume_node)
+        hierarchy.place(scene, nodes, parent)
+
+    check()
+    try:
+        report(0.0, "adding the segmentation")
+        with _recorded(scene, added):
+            segmentation = add_segmentation_node(
+                scene, labels, bones, name=f"{name} bones", volume_node=volume_node, surfaces=surfaces, side=side
+            )
+        keep([segmentation], "segmentation")
+        report(0.5, "adding the surfaces")
+        with _recorded(scene, added):
+            models = {b.key: add_model_node(scene, surfaces[b.key], b) for b in bones if b.key in surfaces}
+        keep(list(models.values()), "model", f"{name} surfaces")
+        report(0.7, "adding the measurements")
+        with _recorded(scene, added):
+            table = add_table_node(scene, measurements, name=f"{name} measurements") if measurements else None
+            markups = add_measurement_nodes(scene, measurements)
+        keep([table] if table is not None else [], "table")
+        keep(markups, "markup", f"{name} measured geometry")
+        report(1.0, "added to the scene")
+    except BaseException:
+        remove_nodes(scene, added)
+        hierarchy.remove_items(scene, folders)
+        raise
+    return SceneNodes(volume=volume_node, segmentation=segmentation, models=models, table=table, markups=tuple(markups))
+
+
+@contextlib.contextmanager
+def _recorded(scene: Scene, added: list[Node]) -> Iterator[None]:
+    """Append to `added` the nodes that are new in the scene after the context, also when it fails halfway."""
+    before = _node_ids(scene)
+    try:
+        yield
+    finally:
+        added += [scene.GetNodeByID(node_id) for node_id in _node_ids(scene) if node_id not in before]
+
+
+def _node_ids(scene: Scene) -> dict[str, None]:
+    return dict.fromkeys(scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes()))

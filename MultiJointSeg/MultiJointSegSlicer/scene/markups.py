@@ -1,0 +1,97 @@
+"""The geometry of measurements as editable markups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from MultiJointSegLib import anatomy
+from MultiJointSegLib.anatomy.catalog import Bone
+from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegSlicer.scene.coordinates import flip_points
+from MultiJointSegSlicer.scene.models import BONE_ATTRIBUTE, add_sphere_node
+from MultiJointSegSlicer.scene.mrml import Node, Scene
+
+MEASUREMENT_ATTRIBUTE = "MultiJointSeg.measurement"
+"""Node attribute: key of the measurement that a markup shows."""
+
+PLANE_SIZE_MM = 60.0
+"""Edge of the square that stands for an infinite plane: about the width of a child's knee."""
+
+_JOINT_COLOR = (255, 255, 0)
+
+
+def add_measurement_nodes(scene: Scene, measurements: Sequence[Measurement], *, visible: bool = False) -> list[Node]:
+    """Add nodes that show the geometry of measurements; geometry shared by several measurements is shown once.
+
+    A point becomes a point list, a line a line, a plane a plane markup; a sphere becomes its diameter along the
+    left-right axis, as a line, and a translucent model. Positions are converted from LPS to RAS mm.
+    """
+    nodes: list[Node] = []
+    shown: set[tuple[str, str]] = set()
+    for measurement in measurements:
+        for label, entry in measurement.geometry.items():
+            identity = (measurement.bone, repr(sorted(entry.items())))
+            if identity not in shown:
+                shown.add(identity)
+                nodes += _add_entry(scene, measurement, label, entry, visible=visible)
+    return nodes
+
+
+def _add_entry(
+    scene: Scene, measurement: Measurement, label: str, entry: dict[str, Any], *, visible: bool
+) -> list[Node]:
+    bone = anatomy.bone(measurement.bone) if measurement.bone else None
+    name = " ".join([bone.name if bone else "Joint", label.replace("_", " ")])
+    kind = entry["type"]
+    if kind == "point":
+        nodes = [_add_markup(scene, "vtkMRMLMarkupsFiducialNode", name, [entry["position_mm"]], bone, visible=visible)]
+    elif kind == "line":
+        ends = [entry["start_mm"], entry["end_mm"]]
+        nodes = [_add_markup(scene, "vtkMRMLMarkupsLineNode", name, ends, bone, visible=visible)]
+    elif kind == "plane":
+        nodes = [_add_plane(scene, entry, name, bone, visible=visible)]
+    else:
+        nodes = _add_sphere(scene, entry, name, bone, visible=visible)
+    for node in nodes:
+        node.SetAttribute(MEASUREMENT_ATTRIBUTE, measurement.key)
+        node.SetDescription(measurement.definition)
+    return nodes
+
+
+def _add_markup(
+    scene: Scene, class_name: str, name: str, points_mm: Sequence[Any], bone: Bone | None, *, visible: bool
+) -> Node:
+    node = scene.AddNewNodeByClass(class_name, name)
+    for point in flip_points(points_mm):
+        node.AddControlPoint(point.tolist(), name if len(points_mm) == 1 else "")
+    _set_display(node, bone, visible=visible)
+    return node
+
+
+def _add_plane(scene: Scene, entry: dict[str, Any], name: str, bone: Bone | None, *, visible: bool) -> Node:
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", name)
+    node.SetOrigin(flip_points(entry["point_mm"]).tolist())
+    node.SetNormal(flip_points(entry["normal"]).tolist())
+    node.SetSize(PLANE_SIZE_MM, PLANE_SIZE_MM)
+    _set_display(node, bone, visible=visible)
+    return node
+
+
+def _add_sphere(scene: Scene, entry: dict[str, Any], name: str, bone: Bone | None, *, visible: bool) -> list[Node]:
+    x, y, z = entry["center_mm"]
+    radius = entry["radius_mm"]
+    ends = [[x - radius, y, z], [x + radius, y, z]]
+    diameter = _add_markup(scene, "vtkMRMLMarkupsLineNode", f"{name} diameter", ends, bone, visible=visible)
+    return [diameter, add_sphere_node(scene, [x, y, z], radius, bone, name=name, visible=visible)]
+
+
+def _set_display(node: Node, bone: Bone | None, *, visible: bool) -> None:
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    color = [channel / 255.0 for channel in (bone.color if bone else _JOINT_COLOR)]
+    display.SetSelectedColor(color)
+    display.SetColor(color)
+    display.SetVisibility(visible)
+    if bone is not None:
+        node.SetAttribute(BONE_ATTRIBUTE, bone.key)
