@@ -81,9 +81,7 @@ def _thick_axis(geometry: Geometry) -> int | None:
     return axis if spacing[axis] > THICK_SLICE_RATIO * in_plane.max() else None
 
 
-def _interpolated(
-    mask: np.ndarray, probability: np.ndarray | None, geometry: Geometry, axis: int
-) -> Surface:
+def _interpolated(mask: np.ndarray, probability: np.ndarray | None, geometry: Geometry, axis: int) -> Surface:
     """Surface by shape-based interpolation across array axis `axis`, in (i, j, k) voxels of the padded mask."""
     order = [axis, *[a for a in range(3) if a != axis]]
     spacing = np.asarray(geometry.spacing_mm)[::-1]
@@ -247,9 +245,7 @@ def _mask_on_box(mask: Volume, box: Geometry) -> Volume | None:
     """The mask on a box of its own grid; None when the grids do not match or the box cuts the mask off."""
     start = mask.geometry.point_to_index(np.asarray(box.origin_mm))
     first = np.rint(start).astype(int)
-    expected = Geometry(
-        box.size, mask.spacing_mm, tuple(mask.geometry.index_to_point(first)), mask.geometry.direction
-    )
+    expected = Geometry(box.size, mask.spacing_mm, tuple(mask.geometry.index_to_point(first)), mask.geometry.direction)
     last = first + np.asarray(box.size)
     if not expected.same_grid(box) or first.min() < 0 or (last > np.asarray(mask.geometry.size)).any():
         return None

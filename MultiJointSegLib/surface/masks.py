@@ -23,9 +23,7 @@ def _is_one_piece(corners: list[int]) -> bool:
 
 
 # Faces of the cube as corner sets: a checkerboard face makes four sheets meet in one mesh edge.
-_FACES = tuple(
-    tuple(n for n in range(8) if (n >> axis) & 1 == side) for axis in range(3) for side in (0, 1)
-)
+_FACES = tuple(tuple(n for n in range(8) if (n >> axis) & 1 == side) for axis in range(3) for side in (0, 1))
 
 
 def _filled(code: int) -> int:
@@ -71,7 +69,7 @@ def well_composed(mask: np.ndarray) -> np.ndarray:
     uint8 ndarray of the same shape
         The same array if nothing had to be done. Otherwise a copy in which no 2x2x2 block holds two foreground
         parts that touch only along an edge or at a corner, nor two such background parts
-        (Latecki 1997, doi:10.1006/gmip.1997.0447). Voxels are only added, alike in all directions.
+        (Latecki 1997, doi:10.1006/gmip.1997.0422). Voxels are only added, alike in all directions.
     """
     while True:
         code = np.zeros(tuple(n - 1 for n in mask.shape), np.uint8)

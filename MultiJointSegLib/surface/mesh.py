@@ -36,7 +36,9 @@ class Surface:
         points = np.ascontiguousarray(self.points_mm, np.float64)
         triangles = np.ascontiguousarray(self.triangles, np.int64)
         if points.ndim != 2 or points.shape[1] != 3 or triangles.ndim != 2 or triangles.shape[1] != 3:
-            raise MultiJointSegError(f"A surface needs (n, 3) points and triangles, not {points.shape}, {triangles.shape}.")
+            raise MultiJointSegError(
+                f"A surface needs (n, 3) points and triangles, not {points.shape}, {triangles.shape}."
+            )
         if not np.isfinite(points).all():
             raise MultiJointSegError("A surface point is not finite.")
         if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(points)):
