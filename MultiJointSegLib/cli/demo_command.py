@@ -9,7 +9,7 @@ from pathlib import Path
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.segment_command import outcome_of, segment
 from MultiJointSegLib.cli.terminal import Terminal
-from MultiJointSegLib.pipeline.make_examination import VOLUME_NAME, make_examination
+from MultiJointSegLib.pipeline.make_examination import make_examination
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 from MultiJointSegLib.pipeline.source import check_source
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
             made = make_examination(
                 folder / _EXAMINATION, joint=PHANTOM_JOINT, seed=PHANTOM_SEED, age_years=PHANTOM_AGE_YEARS
             )
-            source = made.files[VOLUME_NAME]
+            source = made.files["image"]
         result = segment(arguments, terminal, source, folder / _RESULT, overwrite=False)
     outcome = outcome_of(result, at=output / _RESULT)
     elapsed = time.perf_counter() - begin

@@ -8,6 +8,7 @@ from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import RefusalError
 from MultiJointSegLib.pipeline.segment_examination import load_segmenter, read_examination
+from MultiJointSegLib.progress import ProgressSpan
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
@@ -18,7 +19,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
         progress.report(0.3, "Loading the model")
         segmenter = load_segmenter(arguments.model, arguments.device)
         progress.report(0.6, "Detecting the joint")
-        detection = segmenter.detect(volume)
+        detection = segmenter.detect(volume, progress=ProgressSpan(progress, 0.6, 1.0))
     if detection.joint is None:
         raise RefusalError(detection.reason)
     scores = {key: float(value) for key, value in detection.scores.items()}

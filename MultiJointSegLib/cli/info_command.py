@@ -15,7 +15,7 @@ from MultiJointSegLib import anatomy
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import MultiJointSegError
-from MultiJointSegLib.pipeline.run_record import package_versions
+from MultiJointSegLib.pipeline.versions import package_versions
 from MultiJointSegLib.resources import resource_path
 
 _DRIVER_TIMEOUT_S = 10.0

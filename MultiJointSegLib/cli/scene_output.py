@@ -34,9 +34,10 @@ def _write_scene(
     surfaces: Mapping[str, Surface],
     measurements: Sequence[Measurement],
     name: str,
+    side: str | None,
 ) -> None:
     scene = importlib.import_module("MultiJointSegSlicer.scene")
-    scene.write_segmentation(folder / SEGMENTATION_NAME, labels, bones)
+    scene.write_segmentation(folder / SEGMENTATION_NAME, labels, bones, side=side)
     scene.write_scene_bundle(
         folder / SCENE_NAME,
         volume=volume,
@@ -45,4 +46,5 @@ def _write_scene(
         surfaces=surfaces,
         measurements=measurements,
         name=name,
+        side=side,
     )

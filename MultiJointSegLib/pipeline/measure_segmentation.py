@@ -14,9 +14,10 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 from MultiJointSegLib.pipeline.result_files import write_tables_and_surfaces
-from MultiJointSegLib.pipeline.run_record import describe_inputs, package_versions, peak_memory_mib, rounded
+from MultiJointSegLib.pipeline.run_record import input_record, peak_memory_mib, rounded
 from MultiJointSegLib.pipeline.source import check_source
 from MultiJointSegLib.pipeline.stages import StageClock
+from MultiJointSegLib.pipeline.versions import package_versions
 from MultiJointSegLib.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -34,6 +35,43 @@ class MeasuredSegmentation:
     joint: anatomy.Joint
     measurements: list[Measurement]
     run: dict[str, object]
+
+
+def with_catalog_labels(labels: Volume) -> Volume:
+    """Label map whose values are the catalog's, also where an editor renumbered the segments.
+
+    Parameters
+    ----------
+    labels
+        Where ``metadata["segments"]`` lists segments ("id", "name", "label"), these tell which bone a value means:
+        the ID is a bone's key or the name a bone's name. Otherwise the values are taken as they are.
+
+    Returns
+    -------
+    Volume
+        uint8.
+
+    Raises
+    ------
+    InputError
+        If a segment that has voxels is no bone of the catalog.
+    """
+    segments = labels.metadata.get("segments")
+    if not isinstance(segments, list):
+        return labels
+    present = set(np.unique(labels.array).tolist())
+    known = {text.casefold(): bone for bone in anatomy.all_bones() for text in (bone.key, bone.name)}
+    array = np.zeros(labels.array.shape, np.uint8)
+    for segment in segments:
+        bone = known.get(str(segment["id"]).casefold()) or known.get(str(segment["name"]).casefold())
+        if bone is not None:
+            array[labels.array == segment["label"]] = bone.label
+        elif segment["label"] in present:
+            names_known = ", ".join(bone.name for bone in anatomy.all_bones())
+            raise InputError(
+                f"The segment '{segment['name']}' is no bone that is known; rename or delete it (known: {names_known})."
+            )
+    return labels.with_array(array)
 
 
 def joint_of_labels(labels: Volume, joint: str = "auto") -> anatomy.Joint:
@@ -117,7 +155,7 @@ def measure_segmentation(
         with clock.stage("Reading the segmentation"):
             from MultiJointSegLib.imaging.reading import read_label_map
 
-            labels = read_label_map(source)
+            labels = with_catalog_labels(read_label_map(source))
             chosen = joint_of_labels(labels, joint)
         with clock.stage("Making surfaces") as span:
             from MultiJointSegLib.surface.extraction import bone_surfaces
@@ -132,7 +170,7 @@ def measure_segmentation(
         run: dict[str, object] = {
             "program": "MultiJointSeg",
             "joint": chosen.key,
-            "inputs": describe_inputs([source]) if source.is_file() else [],
+            "input": input_record(source, labels),
             "versions": package_versions(),
             "timings_s": rounded(clock.timings_s),
             "peak_memory_mib": peak_memory_mib(),

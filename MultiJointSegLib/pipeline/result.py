@@ -11,7 +11,8 @@ from MultiJointSegLib.anatomy.catalog import Bone, Joint
 from MultiJointSegLib.imaging.volume import Volume
 
 if TYPE_CHECKING:
-    from MultiJointSegLib.inference.segmenter import Detection, SegmentationResult
+    from MultiJointSegLib.inference.detection import Detection
+    from MultiJointSegLib.inference.segmenter import SegmentationResult
     from MultiJointSegLib.morphology.measurement import Measurement
     from MultiJointSegLib.progress import Progress
     from MultiJointSegLib.surface.mesh import Surface
@@ -53,14 +54,19 @@ class SceneWriter(Protocol):
         surfaces: Mapping[str, Surface],
         measurements: Sequence[Measurement],
         name: str,
+        side: str | None,
     ) -> None:
-        """Write `SEGMENTATION_NAME` and `SCENE_NAME` into `folder`."""
+        """Write `SEGMENTATION_NAME` and `SCENE_NAME` into `folder`.
+
+        `side` is "left" or "right", None where the source does not say. Raises `ImportError` if the packages that it
+        needs cannot be used here.
+        """
 
 
 class ExaminationSegmenter(Protocol):
     """What the main job asks of a segmenter; `inference.segmenter.Segmenter` is one."""
 
-    def segment(self, volume: Volume, *, joint: str = "auto", progress: Progress = ...) -> SegmentationResult:
+    def segment(self, volume: Volume, *, joint: str = "auto", progress: Progress | None = None) -> SegmentationResult:
         """Detect the joint unless it is given, and label its bones on the volume's own grid."""
 
 

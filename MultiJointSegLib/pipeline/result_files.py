@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.result import SceneWriter
+from MultiJointSegLib.report.content import side_of
 
 if TYPE_CHECKING:
     from MultiJointSegLib.inference.segmenter import SegmentationResult
     from MultiJointSegLib.morphology.measurement import Measurement
     from MultiJointSegLib.surface.mesh import Surface
-
-NO_SCENE_WRITER = (
-    "scene.mrb was not written and segmentation.seg.nrrd carries no terminology codes, since the packages of "
-    "3D Slicer are not installed; install the extra 'slicer' to get them."
-)
 
 
 def write_tables_and_surfaces(
@@ -45,20 +41,26 @@ def write_scene(
     surfaces: Mapping[str, Surface],
     measurements: Sequence[Measurement],
 ) -> list[str]:
-    """Write scene.mrb and segmentation.seg.nrrd; returns warnings."""
-    bones = segmentation.joint.bones
+    """Write scene.mrb and segmentation.seg.nrrd; without a usable writer the latter alone. Returns warnings."""
+    joint = segmentation.joint
+    reason = "The packages of 3D Slicer are not installed; install the extra 'slicer' to get them."
     if scene_writer is not None:
-        scene_writer(
-            folder,
-            volume=volume,
-            labels=segmentation.labels,
-            bones=bones,
-            surfaces=surfaces,
-            measurements=measurements,
-            name=segmentation.joint.name,
-        )
-        return []
+        try:
+            scene_writer(
+                folder,
+                volume=volume,
+                labels=segmentation.labels,
+                bones=joint.bones,
+                surfaces=surfaces,
+                measurements=measurements,
+                name=joint.name,
+                side=side_of(volume),
+            )
+        except ImportError as error:
+            reason = str(error)
+        else:
+            return []
     from MultiJointSegLib.pipeline.segmentation_nrrd import write_plain_segmentation
 
-    write_plain_segmentation(folder / names.SEGMENTATION_NAME, segmentation.labels, bones)
-    return [NO_SCENE_WRITER]
+    write_plain_segmentation(folder / names.SEGMENTATION_NAME, segmentation.labels, joint.bones)
+    return [f"scene.mrb was not written, and segmentation.seg.nrrd carries no terminology codes: {reason}"]

@@ -3,77 +3,52 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import MultiJointSegLib
+import numpy as np
+
+from MultiJointSegLib.imaging.dicom_headers import find_files
+from MultiJointSegLib.imaging.hashing import sha256_of
+from MultiJointSegLib.pipeline.versions import package_versions
 
 if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
     from MultiJointSegLib.inference.segmenter import SegmentationResult
     from MultiJointSegLib.pipeline.result import ExaminationSegmenter
 
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "SimpleITK",
-    "pydicom",
-    "torch",
-    "monai",
-    "openvino",
-    "onnxruntime",
-    "safetensors",
-    "vtk",
-    "slicer-core",
-    "matplotlib",
-    "Jinja2",
-    "rich",
-)
-"""Distributions whose versions a run depends on."""
 
-_HASH_BLOCK_BYTES = 1 << 20
+def input_record(source: Path, volume: Volume, *, record_paths: bool = False) -> dict[str, object]:
+    """Fingerprints of what was read.
 
+    Parameters
+    ----------
+    source
+        File or folder. Its name often is the patient's, so it is left out unless `record_paths` is set.
+    volume
+        What was read from it: the fingerprint of its voxels tells which series of a folder it was.
 
-def package_versions() -> dict[str, str | None]:
-    """Version of MultiJointSeg, Python and each of `PACKAGES` (None where not installed), importing none of them."""
-    versions: dict[str, str | None] = {
-        "MultiJointSeg": MultiJointSegLib.__version__,
-        "Python": platform.python_version(),
-    }
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
-
-
-def sha256_of_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def describe_inputs(files: Iterable[Path], *, record_paths: bool = False) -> list[dict[str, object]]:
-    """Size and SHA-256 of each file, sorted by path.
-
-    File and folder names often carry a patient's name, so they are left out unless `record_paths` is set.
+    Returns
+    -------
+    dict
+        "kind", "files", "bytes", "sha256" (`imaging.hashing.sha256_of`), "voxels_sha256", and "path" if asked for.
     """
-    described = []
-    for path in sorted(files):
-        entry: dict[str, object] = {"sha256": sha256_of_file(path), "bytes": path.stat().st_size}
-        if record_paths:
-            entry["path"] = str(path.resolve())
-        described.append(entry)
-    return described
+    files = [source] if source.is_file() else find_files(source)
+    voxels = np.ascontiguousarray(volume.array)
+    record: dict[str, object] = {
+        "kind": "file" if source.is_file() else "folder",
+        "files": len(files),
+        "bytes": sum(path.stat().st_size for path in files),
+        "sha256": sha256_of(source),
+        "voxels_sha256": hashlib.sha256(voxels.data).hexdigest(),
+    }
+    if record_paths:
+        record["path"] = str(source.resolve())
+    return record
 
 
 def peak_memory_mib() -> float | None:
@@ -106,7 +81,6 @@ def run_record(
     detection = segmentation.detection
     geometry = volume.geometry
     manifest = getattr(getattr(segmenter, "bundle", None), "manifest", None)
-    choice = getattr(segmenter, "choice", None)
     return {
         "program": "MultiJointSeg",
         "joint": segmentation.joint.key,
@@ -128,7 +102,12 @@ def run_record(
             "version": getattr(manifest, "version", ""),
             "sha256": getattr(manifest, "weights_sha256", ""),
         },
-        "device": {key: getattr(choice, key, "") for key in ("device", "runtime", "reason")},
+        "device": {
+            "device": segmentation.device.device,
+            "runtime": segmentation.device.runtime,
+            "threads": segmentation.device.threads,
+            "reason": segmentation.device.reason,
+        },
         "versions": package_versions(),
         "platform": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
         "bone_confidence": {key: round(float(value), 4) for key, value in segmentation.bone_confidence.items()},

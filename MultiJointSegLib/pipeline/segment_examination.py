@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MultiJointSegLib import anatomy
-from MultiJointSegLib.errors import InputError, RefusalError
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 from MultiJointSegLib.pipeline.result import ExaminationResult, ExaminationSegmenter, SceneWriter
 from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces
-from MultiJointSegLib.pipeline.run_record import describe_inputs, peak_memory_mib, rounded, run_record
-from MultiJointSegLib.pipeline.source import check_source, source_files
+from MultiJointSegLib.pipeline.run_record import input_record, peak_memory_mib, rounded, run_record
+from MultiJointSegLib.pipeline.source import check_source
 from MultiJointSegLib.pipeline.stages import StageClock
 from MultiJointSegLib.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
-    from MultiJointSegLib.inference.segmenter import SegmentationResult
+    from MultiJointSegLib.inference.segmenter import SegmentationResult, Segmenter
 
 STAGES = {
     "Reading the examination": 4,
@@ -34,38 +33,29 @@ STAGES = {
 """Stages and their share of the progress, from timed runs on two cores."""
 
 
-def read_examination(input_path: str | Path, *, series: str | None = None) -> Volume:
-    """Read an examination and check that it can be worked on.
+def read_examination(input_path: str | Path, *, series: str | None = None, joint: str = "auto") -> Volume:
+    """Read an examination and check that it can be worked on; see `imaging.reading` and `imaging.checks`.
 
     Raises
     ------
     InputError
-        If there is nothing at the path, it cannot be read, or it is no usable examination.
+        If there is nothing at the path, it cannot be read, or it is no usable examination of the joint.
     """
     path = check_source(input_path)
     from MultiJointSegLib.imaging.checks import check_examination
     from MultiJointSegLib.imaging.reading import read_volume
 
     volume = read_volume(path, series=series)
-    check_examination(volume)
+    check_examination(volume, None if joint == "auto" else joint)
     return volume
 
 
-def check_modality(volume: Volume, joint: anatomy.Joint) -> None:
-    """Raise `InputError` if the joint is not segmented in images of the volume's modality."""
-    if volume.modality and volume.modality not in joint.modalities:
-        raise InputError(
-            f"The examination's modality is {volume.modality}, but the {joint.key} is segmented in "
-            f"{' or '.join(joint.modalities)} only; give an examination of that modality."
-        )
-
-
-def load_segmenter(model: str | Path | None, device: str, *, tta: str | None = None) -> ExaminationSegmenter:
+def load_segmenter(model: str | Path | None, device: str, *, tta: str | None = None) -> Segmenter:
     """Load a model bundle (the shipped one if None) on a device."""
     from MultiJointSegLib.inference.bundle import load_bundle
     from MultiJointSegLib.inference.segmenter import Segmenter
 
-    return Segmenter(load_bundle(model), device=device, **({} if tta is None else {"tta": tta}))
+    return Segmenter(load_bundle(model), device=device, tta=tta)
 
 
 def segment_examination(
@@ -132,17 +122,12 @@ def segment_examination(
     source = check_source(input_path, output=output)
     with staged_folder(output, overwrite=overwrite, own_names=names.RESULT_NAMES) as folder:
         with clock.stage("Reading the examination"):
-            volume = read_examination(source, series=series)
-            inputs = describe_inputs(source_files(source, volume), record_paths=record_paths)
-            if joint != "auto":
-                check_modality(volume, anatomy.joint(joint))
+            volume = read_examination(source, series=series, joint=joint)
+            read = input_record(source, volume, record_paths=record_paths)
         with clock.stage("Loading the model"):
             segmenter = segmenter or load_segmenter(model, device, tta=tta)
         with clock.stage("Segmenting the bones") as span:
             segmentation = segmenter.segment(volume, joint=joint, progress=span)
-            if segmentation.joint is None:
-                raise RefusalError(segmentation.detection.reason)
-            check_modality(volume, segmentation.joint)
         bones = segmentation.joint.bones
         with clock.stage("Making surfaces") as span:
             from MultiJointSegLib.surface.extraction import bone_surfaces
@@ -156,9 +141,9 @@ def segment_examination(
             write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
         with clock.stage("Writing the scene"):
             no_scene = write_scene(folder, scene_writer, volume, segmentation, surfaces, measurements)
-        warnings = [*segmentation.warnings, *_missing_bones(segmentation), *no_scene]
+        warnings = [*_reader_warnings(volume), *segmentation.warnings, *_missing_bones(segmentation), *no_scene]
         run = run_record(volume, segmentation, segmenter, joint_given=joint != "auto")
-        run |= {"inputs": inputs, "timings_s": rounded(clock.timings_s), "warnings": warnings}
+        run |= {"input": read, "timings_s": rounded(clock.timings_s), "warnings": warnings}
         if record_paths:
             run["output_path"] = str(Path(output).resolve())
         with clock.stage("Writing the report") as span:
@@ -193,6 +178,11 @@ def segment_examination(
         measurements=measurements,
         run=run,
     )
+
+
+def _reader_warnings(volume: Volume) -> list[str]:
+    found = volume.metadata.get("warnings", [])
+    return [str(sentence) for sentence in found] if isinstance(found, list) else []
 
 
 def _missing_bones(segmentation: SegmentationResult) -> list[str]:

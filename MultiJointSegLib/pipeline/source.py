@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from MultiJointSegLib.errors import InputError
-
-if TYPE_CHECKING:
-    from MultiJointSegLib.imaging.volume import Volume
 
 
 def check_source(input_path: str | Path, *, output: str | Path | None = None) -> Path:
@@ -30,11 +25,3 @@ def check_source(input_path: str | Path, *, output: str | Path | None = None) ->
         if target == path.resolve() or target in path.resolve().parents:
             raise InputError(f"The output '{output}' would replace the input '{path}'; choose another folder.")
     return path
-
-
-def source_files(path: Path, volume: Volume) -> list[Path]:
-    """The files an examination was read from: those the reader names, else the file, else all of the folder."""
-    named = volume.metadata.get("source_files")
-    if isinstance(named, Sequence) and not isinstance(named, str) and named:
-        return [Path(str(name)) for name in named]
-    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())

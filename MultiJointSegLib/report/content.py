@@ -56,11 +56,15 @@ class ReportContent:
         return self.segmentation.joint
 
     @property
-    def side(self) -> str:
-        """Left or right as "left" or "right" where the source says so, else ""."""
-        side = str(self.volume.metadata.get("side", "")).lower()
-        return side if side in ("left", "right") else ""
+    def side(self) -> str | None:
+        """Side of the body, see `side_of`."""
+        return side_of(self.volume)
 
     def found(self, bone: Bone) -> bool:
         """Whether the label map holds the bone."""
         return bool((self.labels.array == bone.label).any())
+
+
+def side_of(volume: Volume) -> str | None:
+    """Side of the body, "left" or "right" where the source says so (DICOM Laterality), else None."""
+    return {"L": "left", "R": "right"}.get(str(volume.metadata.get("laterality", "")).strip().upper()[:1])

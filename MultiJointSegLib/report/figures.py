@@ -9,10 +9,11 @@ import numpy as np
 
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.anatomy.catalog import bone as bone_of
+from MultiJointSegLib.inference.uncertainty import slices_to_review
 from MultiJointSegLib.progress import Progress
 from MultiJointSegLib.report.content import ReportContent
 from MultiJointSegLib.report.display_view import DisplayView, display_views, view_across
-from MultiJointSegLib.report.slice_choice import most_doubtful_slices, slices_through
+from MultiJointSegLib.report.slice_choice import slices_through
 from MultiJointSegLib.report.slice_picture import crop_box, gray_window, slice_picture
 
 SLICES_PER_BONE = 4
@@ -118,10 +119,11 @@ class FigureMaker:
         """The slices most in need of a look, most uncertain first."""
         count = self._content.labels.array.shape[self._acquired.slice_axis]
         pictures = []
-        for doubt in most_doubtful_slices(self._content.segmentation.slice_uncertainty, count=DOUBTFUL_SLICES):
-            bone = bone_of(doubt.bone)
-            caption = f"{bone.name}, slice {doubt.index + 1} of {count}: uncertainty {doubt.uncertainty:.2f}"
-            pictures.append(self._picture(self._acquired, doubt.index, caption, bone, 260))
+        worst = slices_to_review(self._content.segmentation.slice_uncertainty, count=DOUBTFUL_SLICES)
+        for key, index, uncertainty in worst:
+            bone = bone_of(key)
+            caption = f"{bone.name}, slice {index + 1} of {count}: uncertainty {uncertainty:.2f}"
+            pictures.append(self._picture(self._acquired, index, caption, bone, 260))
         return pictures
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,10 +141,10 @@ def _run_facts(run: Mapping[str, object]) -> list[tuple[str, str]]:
     versions = run.get("versions")
     if isinstance(versions, Mapping):
         facts.append(("Versions", ", ".join(f"{k} {v}" for k, v in versions.items() if v)))
-    inputs = run.get("inputs")
-    if isinstance(inputs, Sequence) and inputs:
-        first = str(inputs[0]["sha256"])
-        facts.append(("Input", f"{len(inputs)} file{'s' if len(inputs) != 1 else ''}, first SHA-256 {first}"))
+    read = run.get("input")
+    if isinstance(read, Mapping):
+        number = f"{read['files']} file{'s' if read['files'] != 1 else ''}"
+        facts.append(("Input", f"{number}, SHA-256 {read['sha256']}; voxels {read['voxels_sha256']}"))
     return facts
 
 

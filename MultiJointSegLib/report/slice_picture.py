@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -55,7 +56,7 @@ def crop_box(labels: Volume, view: DisplayView) -> tuple[slice, slice]:
     return bounds[0], bounds[1]
 
 
-def _letters(axes, view: DisplayView) -> None:  # noqa: ANN001 - matplotlib's Axes is untyped
+def _letters(axes: Axes, view: DisplayView) -> None:
     place = {"transform": axes.transAxes, **_TEXT}
     axes.text(0.015, 0.5, view.left, ha="left", va="center", **place)
     axes.text(0.985, 0.5, view.right, ha="right", va="center", **place)

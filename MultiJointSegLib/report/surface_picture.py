@@ -33,11 +33,11 @@ class SurfacePicture:
     png: bytes
 
 
-def _views(side: str) -> list[dict[str, object]]:
+def _views(side: str | None) -> list[dict[str, object]]:
     up = (0.0, 0.0, 1.0)
     # Patient right is -x in LPS. The outer side of a right limb faces right.
-    lateral_x = {"right": -1.0, "left": 1.0}.get(side, 1.0)
-    caption = f"Lateral view ({side} limb)" if side in ("right", "left") else "View from the patient's left"
+    lateral_x = -1.0 if side == "right" else 1.0
+    caption = f"Lateral view ({side} limb)" if side else "View from the patient's left"
     return [
         {"key": "anterior", "from_lps": (0.0, -1.0, 0.0), "up_lps": up, "caption": "Anterior view"},
         {"key": "lateral", "from_lps": (lateral_x, 0.0, 0.0), "up_lps": up, "caption": caption},
@@ -58,7 +58,7 @@ def _with_scale_bar(path: Path, mm_per_px: float) -> bytes:
 
 
 def surface_pictures(
-    surfaces: Sequence[Surface], bones: Sequence[Bone], *, side: str = ""
+    surfaces: Sequence[Surface], bones: Sequence[Bone], *, side: str | None = None
 ) -> tuple[list[SurfacePicture], str]:
     """Anterior and lateral view of the bones, drawn in a process of its own that needs no display.
 
@@ -67,7 +67,7 @@ def surface_pictures(
     surfaces, bones
         One surface (LPS mm) per bone; empty surfaces are left out.
     side
-        "left", "right", or "" when unknown; decides from where the lateral view is taken.
+        "left", "right", or None when unknown; decides from where the lateral view is taken.
 
     Returns
     -------
