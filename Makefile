@@ -2,6 +2,7 @@
 PYTHON ?= python3
 TORCH  ?= torch==2.13.0+cpu
 INPUT  ?=
+SHAPES ?=
 OUT    ?= demo
 
 VENV  := .venv
@@ -9,7 +10,7 @@ BIN   := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP   := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c Resources/Install/constraints.txt
 WHEEL_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test lint format cmake-lists terminology clean
+.PHONY: help demo test lint format train cmake-lists terminology clean
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -24,6 +25,10 @@ lint: $(VENV)/.tested ## Check style and types.
 
 format: $(VENV)/.tested ## Rewrite the sources in the project's style.
 	$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
+
+train: $(VENV)/.training ## Train the shared network on phantoms, and on real bone shapes from SHAPES=folder; results in runs/.
+	$(BIN)/python -m MultiJointSegLib.learning.bank_building runs/bank $(if $(SHAPES),--shapes "$(SHAPES)")
+	$(BIN)/python -m MultiJointSegLib.learning.train_shared runs/shared --bank runs/bank
 
 cmake-lists: ## Rewrite the file lists of the CMakeLists from the tree.
 	$(PYTHON) Testing/cmake_lists.py
@@ -48,4 +53,8 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml Resources/Install/constraints.
 
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "[3/3] Installing what the tests need ..."
-	@$(PIP) -e ".[fast,slicer,train,test]" && touch $@
+	@$(PIP) -e ".[fast,slicer,test]" && touch $@
+
+$(VENV)/.training: $(VENV)/.installed
+	@echo "[3/3] Installing what training needs ..."
+	@$(PIP) -e ".[fast,slicer,train]" && touch $@
