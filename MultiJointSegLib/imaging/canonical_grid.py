@@ -137,7 +137,7 @@ class CanonicalGrid:
         result = np.empty((source.shape[1], *self.native.array_shape), np.float32)
         oriented = self.orient(result)
         for start, stop in self._slabs(source.shape[1]):
-            slab = self._native_slab(source, start, stop)
+            slab = self._in_plane(self._native_pitch(source, start, stop))
             oriented[:, start:stop] = slab.permute(1, 0, 2, 3).numpy()
         return result
 
@@ -161,8 +161,8 @@ class CanonicalGrid:
         probability = np.empty(self.native.array_shape, np.float16)
         classes_out, probability_out = self.orient(classes), self.orient(probability)
         for start, stop in self._slabs(source.shape[1]):
-            best, winner = self._native_slab(source, start, stop).max(dim=1)
-            classes_out[start:stop] = winner.to(torch.uint8).numpy()
+            winner, best = self._classified(self._native_pitch(source, start, stop))
+            classes_out[start:stop] = winner.numpy()
             probability_out[start:stop] = best.to(torch.float16).numpy()
         return classes, probability
 
@@ -182,16 +182,45 @@ class CanonicalGrid:
         step = max(1, SLAB_VOXELS // (channels * rows * columns))
         return [(start, min(start + step, slices)) for start in range(0, slices, step)]
 
-    def _native_slab(self, source: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Native slices [start, stop) of a stack, as (slices, c, rows, columns) float32."""
+    def _native_pitch(self, source: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Slices of a stack at the places of the native slices [start, stop), in-plane still canonical; float32."""
         if self.shape[0] == self.native_shape[0]:
-            part = source[start:stop].float()
-        else:
-            lower, upper, weight = (tap[start:stop] for tap in linear_taps(self.shape[0], self.native_shape[0]))
-            blend = torch.from_numpy(weight.astype(np.float32))[:, None, None, None]
-            part = torch.lerp(source[lower].float(), source[upper].float(), blend)
+            return source[start:stop].float()
+        lower, upper, weight = (tap[start:stop] for tap in linear_taps(self.shape[0], self.native_shape[0]))
+        blend = torch.from_numpy(weight.astype(np.float32))[:, None, None, None]
+        return torch.lerp(source[lower].float(), source[upper].float(), blend)
+
+    def _in_plane(self, part: torch.Tensor) -> torch.Tensor:
+        """Images (n, c, h, w) on the native rows and columns."""
         size = self.native_shape[1:]
         if size == self.shape[1:]:
             return part
         # Both grids cover the same field of view, which is what align_corners=False assumes.
         return F.interpolate(part, size=size, mode="bilinear", align_corners=False)
+
+    def _classified(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Class (uint8) and its probability (float32), each (n, rows, columns).
+
+        Where the background leads at all four neighbors, it leads between them too: the other channels are
+        interpolated only in the box where they may win.
+        """
+        best = self._in_plane(part[:, :1])[:, 0]
+        winner = torch.zeros(best.shape, dtype=torch.uint8)
+        contested = part[:, 1:].amax(dim=1) >= part[:, 0] if part.shape[1] > 1 else torch.zeros(1, 1, 1, dtype=torch.bool)
+        if not contested.any():
+            return winner, best
+        box = part
+        window = []
+        for axis, reduced in ((2, contested.any(dim=2).any(dim=0)), (3, contested.any(dim=1).any(dim=0))):
+            inside = torch.nonzero(reduced)
+            low, high = int(inside.min()), int(inside.max())
+            lower, upper, weight = linear_taps(self.shape[axis - 1], self.native_shape[axis - 1])
+            reached = np.flatnonzero((upper >= low) & (lower <= high))
+            window.append(slice(int(reached[0]), int(reached[-1]) + 1))
+            blend = torch.from_numpy(weight[reached].astype(np.float32)).reshape(-1, *(1,) * (3 - axis))
+            before = box.index_select(axis, torch.from_numpy(lower[reached]))
+            box = torch.lerp(before, box.index_select(axis, torch.from_numpy(upper[reached])), blend)
+        leading, classes = box.max(dim=1)
+        best[:, window[0], window[1]] = leading
+        winner[:, window[0], window[1]] = classes.to(torch.uint8)
+        return winner, best

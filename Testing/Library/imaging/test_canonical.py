@@ -199,3 +199,20 @@ def test_resampling_matrices(source: int, target: int) -> None:
     np.testing.assert_allclose(lower + weight * (upper - lower), np.clip(position, 0, source - 1), atol=1e-9)
     assert nearest_index(source, target).min() >= 0
     assert nearest_index(source, target).max() < source
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.5, 0.6, 3.0), (0.9, 0.9, 0.7), (0.8, 0.8, 4.0)])
+def test_classes_in_a_corner_of_the_image_are_the_argmax(spacing_mm) -> None:
+    """Only the box where bones may win is interpolated for every class; the result has to be that of the whole."""
+    rng = np.random.default_rng(5)
+    grid = canonical_grid(sagittal_volume(rng, spacing_mm).geometry)
+    stack = rng.random((grid.shape[0], 4, *grid.shape[1:])).astype(np.float32)
+    stack[:, 0] += 2
+    stack[1:3, 1:, 5:14, 3:9] += 2.5
+    stack /= stack.sum(axis=1, keepdims=True)
+    whole = grid.to_native(stack)
+    classes, probability = grid.argmax_to_native(stack)
+    np.testing.assert_array_equal(classes, whole.argmax(axis=0))
+    np.testing.assert_allclose(probability, whole.max(axis=0), atol=1e-3)
+    assert 0 < np.mean(classes > 0) < 0.5
+    assert not grid.argmax_to_native(stack[:, :1])[0].any()
