@@ -10,6 +10,7 @@ import numpy as np
 from MultiJointSegLib.phantom import sdf
 from MultiJointSegLib.phantom.field import BoneShape, JointModel, smoothstep
 from MultiJointSegLib.phantom.growth import Growth
+from MultiJointSegLib.phantom.placing import placed
 
 TIBIA, TALUS, CALCANEUS = 2, 5, 6
 
@@ -33,8 +34,8 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
     foot_turn = ankle_turn @ subtalar_turn
     foot_shift = ankle_turn @ (pivot - subtalar_turn @ pivot)
     zero = np.zeros(3)
-    bones = [_placed(talus, ankle_turn, zero), tibia, fibula]
-    bones += [_placed(bone, foot_turn, foot_shift) for bone in foot]
+    bones = [placed(talus, ankle_turn, zero), tibia, fibula]
+    bones += [placed(bone, foot_turn, foot_shift) for bone in foot]
     truth: dict[str, object] = {
         "talar_dome_center_mm": [0.0, 0.0, 0.0],
         "talar_dome_axis_direction": [1.0, 0.0, 0.0],
@@ -46,15 +47,6 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
     return JointModel(bones, truth, (-56.0, -104.0, -84.0), (56.0, 78.0, 84.0), gap_mm=1.8, gaps_mm={
         (TALUS, TIBIA): 3.2, (TALUS, CALCANEUS): 2.4, (TIBIA, 0): 1.6, (TALUS, 0): 2.4, (CALCANEUS, 0): 2.4,
     })
-
-
-def _placed(bone: BoneShape, turn: np.ndarray, shift: np.ndarray) -> BoneShape:
-    t, r = shift.astype(np.float32), turn.astype(np.float32)
-    return BoneShape(
-        bone.label, sdf.moved(bone.shape, turn, shift), tuple(sdf.moved(p, turn, shift) for p in bone.physes),
-        bone.cartilage_mm, bone.ossifies_from_center,
-        None if bone.smooth is None else (lambda p, s=bone.smooth: s((p - t) @ r)),
-    )
 
 
 def _talus(rng: np.random.Generator, radius: float, width: float, length: float) -> BoneShape:
@@ -161,7 +153,7 @@ def _foot(rng: np.random.Generator, width: float, length: float) -> list[BoneSha
     heel = np.array([0.0, 5.0, -20.0])
 
     def tilted(bone: BoneShape) -> BoneShape:
-        return _placed(bone, pitch_turn, heel - pitch_turn @ heel)
+        return placed(bone, pitch_turn, heel - pitch_turn @ heel)
 
     def plate(p: np.ndarray) -> np.ndarray:
         # Behind only; elsewhere far away.

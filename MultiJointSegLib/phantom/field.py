@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.phantom.sdf import Shape
@@ -33,6 +32,8 @@ class BoneShape:
         Articular cartilage of the adult.
     ossifies_from_center : bool
         True for bones without a shaft (patella, tarsals): all of their surface lies deeper in the young.
+    retreats : bool
+        False for a bone whose outline does not depend on age except by its size.
     smooth : Callable or None
         Share (n,) from 0 to 1 of the surface perturbation allowed at each point; keeps surfaces of known truth exact.
     """
@@ -43,6 +44,7 @@ class BoneShape:
     cartilage_mm: float = 2.0
     ossifies_from_center: bool = False
     smooth: Callable[[np.ndarray], np.ndarray] | None = None
+    retreats: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class JointModel:
         Box of the phantom, adult size.
     gap_mm : float
         Least distance between two bones, adult size.
+    gaps_mm : dict
+        The same for pairs of labels, earlier bone first.
+    tilt_deg : float
+        Turn of the whole joint about the left axis (x), on top of a random one: so that both limb parts of a flexed
+        joint are oblique.
     """
 
     bones: list[BoneShape]
@@ -67,6 +74,7 @@ class JointModel:
     high_mm: tuple[float, float, float]
     gap_mm: float = 1.6
     gaps_mm: dict[tuple[int, int], float] = field(default_factory=dict)
+    tilt_deg: float = 0.0
 
 
 def grid_points(geometry: Geometry, stride: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,10 +150,3 @@ def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, cubic in between."""
     t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)
-
-
-def block_distance(mask: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Signed Euclidean distance (float32, mm) of a mask, negative inside: to repair distances far from a surface."""
-    outside = ndimage.distance_transform_edt(~mask)
-    inside = ndimage.distance_transform_edt(mask)
-    return ((outside - inside) * spacing_mm).astype(np.float32)

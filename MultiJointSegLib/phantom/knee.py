@@ -11,6 +11,7 @@ import numpy as np
 from MultiJointSegLib.phantom import sdf
 from MultiJointSegLib.phantom.field import BoneShape, JointModel, smoothstep
 from MultiJointSegLib.phantom.growth import Growth
+from MultiJointSegLib.phantom.placing import placed
 
 FEMUR, TIBIA, FIBULA, PATELLA = 1, 2, 3, 4
 
@@ -40,9 +41,9 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
     patella_shift = patella_pivot - patella_turn @ patella_pivot
     bones = [
         femur,
-        _placed(tibia, turn, shift),
-        _placed(fibula, turn, shift),
-        _placed(patella, patella_turn, patella_shift),
+        placed(tibia, turn, shift),
+        placed(fibula, turn, shift),
+        placed(patella, patella_turn, patella_shift),
     ]
     femoral_axis = _shaft_direction(lateral_femoral_angle)
     truth: dict[str, object] = {
@@ -60,17 +61,6 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
     return JointModel(bones, truth, (-62.0, -62.0, -88.0), (62.0, 66.0, 92.0), gap_mm=1.6, gaps_mm={
         (FEMUR, TIBIA): 3.6, (FEMUR, PATELLA): 4.6, (TIBIA, FIBULA): 1.2,
     })
-
-
-def _placed(bone: BoneShape, turn: np.ndarray, shift: np.ndarray) -> BoneShape:
-    return BoneShape(
-        bone.label,
-        sdf.moved(bone.shape, turn, shift),
-        tuple(sdf.moved(p, turn, shift) for p in bone.physes),
-        bone.cartilage_mm,
-        bone.ossifies_from_center,
-        None if bone.smooth is None else (lambda p, s=bone.smooth: s((p - shift.astype(np.float32)) @ turn.astype(np.float32))),
-    )
 
 
 def _shaft_direction(lateral_femoral_angle_deg: float) -> np.ndarray:

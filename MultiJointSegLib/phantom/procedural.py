@@ -13,7 +13,9 @@ from MultiJointSegLib.phantom import sdf
 from MultiJointSegLib.phantom.ankle import build_ankle
 from MultiJointSegLib.phantom.field import BoneShape, JointModel, perturbation, sample_shape, smoothstep
 from MultiJointSegLib.phantom.growth import Growth, growth_at
+from MultiJointSegLib.phantom.hip import build_hip
 from MultiJointSegLib.phantom.knee import build_knee
+from MultiJointSegLib.phantom.placing import placed
 from MultiJointSegLib.phantom.shoulder import build_shoulder
 from MultiJointSegLib.phantom.tissue_map import BoneField, TissueMap
 
@@ -21,6 +23,7 @@ BUILDERS: dict[str, Callable[[np.random.Generator, Growth], JointModel]] = {
     "knee": build_knee,
     "ankle": build_ankle,
     "shoulder": build_shoulder,
+    "hip": build_hip,
 }
 MINIMUM_GAP_MM = 0.8
 """Bones never come closer than this, whatever the size and pose."""
@@ -105,9 +108,11 @@ def procedural_bones(
     # The grid is symmetric in x about its own middle, so that mirroring needs no resampling.
     geometry = Geometry(tuple(size.tolist()), (spacing_mm,) * 3, tuple(low.tolist()))
     fields: list[BoneField] = []
+    tilts = np.clip(rng.normal(0, 3.5, 3), -8, 8) + (model.tilt_deg, 0, 0)
+    turn = sdf.rotation_deg((0, 0, 1), tilts[2]) @ sdf.rotation_deg((0, 1, 0), tilts[1]) @ sdf.rotation_deg((1, 0, 0), tilts[0])
     for bone in model.bones:
-        fields.append(_bone_field(bone, fields, model, growth, geometry, rng))
-    truth = {key: _scaled_truth(key, value, scale) for key, value in model.truth.items()}
+        fields.append(_bone_field(placed(bone, turn, np.zeros(3)), fields, model, growth, geometry, rng))
+    truth = {key: _posed_truth(key, value, growth, turn) for key, value in model.truth.items()}
     return fields, geometry, truth, age, side
 
 
@@ -128,7 +133,7 @@ def _bone_field(
         if bone.smooth is not None:
             bump = bump * bone.smooth(p)
         d = d + bump
-        if unossified > 0:
+        if unossified > 0 and bone.retreats:
             if bone.ossifies_from_center:
                 d = d + np.float32(unossified)
             for physis in bone.physes:
@@ -156,12 +161,15 @@ def _sample_physis(physis: sdf.Shape, scale: float, geometry: Geometry) -> np.nd
     return sample_shape(sdf.scaled(physis, scale), geometry, band_mm=2.0)
 
 
-def _scaled_truth(key: str, value: object, scale: float) -> object:
-    if not key.endswith("_mm"):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [float(v) * scale for v in value]
-    return float(value) * scale if isinstance(value, (int, float)) else value
+def _posed_truth(key: str, value: object, growth: Growth, turn: np.ndarray) -> object:
+    """Truth at the patient's size and pose. Radii become those of the ossified surface, which is what labels show."""
+    if isinstance(value, list) and key.endswith("_direction"):
+        return (turn @ np.asarray(value, float)).tolist()
+    if isinstance(value, list) and key.endswith("_mm"):
+        return (turn @ np.asarray(value, float) * growth.scale).tolist()
+    if key.endswith("_radius_mm"):
+        return (float(str(value)) - growth.unossified_mm) * growth.scale
+    return float(str(value)) * growth.scale if key.endswith("_mm") else value
 
 
 def mirrored(tissue_map: TissueMap) -> TissueMap:

@@ -10,6 +10,7 @@ import numpy as np
 from MultiJointSegLib.phantom import sdf
 from MultiJointSegLib.phantom.field import BoneShape, JointModel, smoothstep
 from MultiJointSegLib.phantom.growth import Growth
+from MultiJointSegLib.phantom.placing import placed
 
 HUMERUS, SCAPULA = 7, 8
 
@@ -29,7 +30,7 @@ def build_shoulder(rng: np.random.Generator, growth: Growth) -> JointModel:
     blade_turn = sdf.rotation_deg((0, 0, 1), -scapular_plane)
     scapula = _scapula(rng, radius, glenoid_version)
     zero = np.zeros(3)
-    bones = [_placed(humerus, arm, zero), _placed(scapula, blade_turn, zero)]
+    bones = [placed(humerus, arm, zero), placed(scapula, blade_turn, zero)]
     bones += _surroundings(rng, radius, blade_turn)
     normal = blade_turn @ sdf.rotation_deg((0, 0, 1), glenoid_version) @ np.array([1.0, 0.0, 0.0])
     truth: dict[str, object] = {
@@ -48,15 +49,6 @@ def build_shoulder(rng: np.random.Generator, growth: Growth) -> JointModel:
     return JointModel(bones, truth, (-108.0, -70.0, -95.0), (56.0, 72.0, 66.0), gap_mm=2.0, gaps_mm={
         (HUMERUS, SCAPULA): 3.4, (HUMERUS, 0): 6.0, (SCAPULA, 0): 2.5,
     })
-
-
-def _placed(bone: BoneShape, turn: np.ndarray, shift: np.ndarray) -> BoneShape:
-    t, r = shift.astype(np.float32), turn.astype(np.float32)
-    return BoneShape(
-        bone.label, sdf.moved(bone.shape, turn, shift), tuple(sdf.moved(p, turn, shift) for p in bone.physes),
-        bone.cartilage_mm, bone.ossifies_from_center,
-        None if bone.smooth is None else (lambda p, s=bone.smooth: s((p - t) @ r)),
-    )
 
 
 def _humerus(
