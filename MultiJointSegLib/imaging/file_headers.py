@@ -18,6 +18,7 @@ from typing import IO
 import numpy as np
 
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.limits import check_bytes
 
 _NIFTI_HEADER_BYTES = 348
 _CHUNK_BYTES = 1 << 20
@@ -71,8 +72,15 @@ def _check_nifti(path: Path) -> list[str]:
         if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1:
             raise InputError(f"The NIfTI header of {path.name} has the sizes {dim}; the file is corrupt.")
         if single_file:
-            voxels = math.prod(dim[1 : dim[0] + 1])
-            _check_length(stream, int(offset) + voxels * bits // 8 - _NIFTI_HEADER_BYTES, path)
+            voxel_bytes = math.prod(dim[1 : dim[0] + 1]) * bits // 8
+            check_bytes(voxel_bytes, f"The image {path.name}")
+            # Reading to the end also checks the checksum of a compressed file.
+            rest = _rest_length(stream) if packed else path.stat().st_size - _NIFTI_HEADER_BYTES
+            if rest < (needed := int(offset) - _NIFTI_HEADER_BYTES + voxel_bytes):
+                raise InputError(
+                    f"The file {path.name} is truncated: its header promises {needed} bytes of voxels, {rest} are "
+                    "there; copy or export it again."
+                )
     if dim[0] < 3:
         return []  # two-dimensional: the reader says so
     _check_spacing(pixdim[1:4], path)
@@ -98,16 +106,11 @@ def _check_nifti(path: Path) -> list[str]:
     return []
 
 
-def _check_length(stream: IO[bytes] | gzip.GzipFile, needed: int, path: Path) -> None:
-    """Read to the end, which also checks the checksum of compressed files, and count."""
-    found = 0
+def _rest_length(stream: IO[bytes] | gzip.GzipFile) -> int:
+    length = 0
     while block := stream.read(_CHUNK_BYTES):
-        found += len(block)
-    if found < needed:
-        raise InputError(
-            f"The file {path.name} is truncated: its header promises {needed} bytes of voxels, {found} are there; "
-            "copy or export it again."
-        )
+        length += len(block)
+    return length
 
 
 def _check_text_header(path: Path, kind: str) -> None:
