@@ -10,7 +10,7 @@ BIN   := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP   := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c Resources/Install/constraints.txt
 WHEEL_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test lint format train cmake-lists terminology clean
+.PHONY: help demo test lint format bench train cmake-lists terminology clean
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -25,6 +25,9 @@ lint: $(VENV)/.tested ## Check style and types.
 
 format: $(VENV)/.tested ## Rewrite the sources in the project's style.
 	$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
+
+bench: $(VENV)/.installed ## Time the main job on a phantom of each joint; the table goes to runs/benchmark.json.
+	$(BIN)/python Testing/Benchmarks/main_job.py -o runs/benchmark.json
 
 train: $(VENV)/.training ## Train the shared network on phantoms, and on real bone shapes from SHAPES=folder; results in runs/.
 	$(BIN)/python -m MultiJointSegLib.learning.bank_building runs/bank $(if $(SHAPES),--shapes "$(SHAPES)")
