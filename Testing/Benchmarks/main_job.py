@@ -50,11 +50,20 @@ def time_joint(joint: str, *, seed: int, repeats: int, device: str, folder: Path
     """Segment one phantom of a joint several times; see the module's docstring."""
     examination = folder / joint
     multijointseg("phantom", "--joint", joint, "--seed", str(seed), "-o", str(examination), "--quiet")
-    volumes = [path for path in examination.iterdir() if path.name.startswith("volume")]
     runs, processes = [], []
     for repeat in range(repeats):
         out = folder / f"{joint}-{repeat}"
-        arguments = ("segment", str(volumes[0]), "-o", str(out), "--joint", "auto", "--device", device, "--quiet")
+        arguments = (
+            "segment",
+            str(examination / "image.nii.gz"),
+            "-o",
+            str(out),
+            "--joint",
+            "auto",
+            "--device",
+            device,
+            "--quiet",
+        )
         processes.append(multijointseg(*arguments))
         runs.append(json.loads((out / "run.json").read_text(encoding="utf-8")))
     stages = {stage: median_and_minimum([run["timings_s"][stage] for run in runs]) for stage in runs[0]["timings_s"]}
