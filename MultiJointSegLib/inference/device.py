@@ -108,7 +108,7 @@ def _cgroup_cores(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 def _gpu(device: str) -> str | None:
     """Name of a GPU that torch can use; None without one."""
     try:
-        import torch  # noqa: PLC0415 - one second, and not needed for the CPU
+        import torch
 
         if device == "cuda" and torch.cuda.is_available():
             torch.zeros(1, device="cuda")  # a driver that is too old shows only here

@@ -66,7 +66,7 @@ def export(graph: Graph) -> bytes:
         torch.onnx.export(
             graph,
             (torch.zeros(2, 3, _EXAMPLE_SIZE, _EXAMPLE_SIZE),),
-            target,
+            target,  # type: ignore[arg-type]  # a file object is what this exporter takes
             dynamo=False,
             input_names=["images"],
             output_names=["result"],

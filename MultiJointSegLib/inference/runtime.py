@@ -75,7 +75,8 @@ class TorchRuntime:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         if self._device.type == "cpu" and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        bundle.network.to(self._device, memory_format=self._format)
+        network: nn.Module = bundle.network.to(self._device)
+        network.to(memory_format=self._format)  # type: ignore[call-overload]  # missing in torch's annotations
         self._bundle = bundle
 
     def detect(self, images: np.ndarray) -> np.ndarray:
@@ -115,10 +116,10 @@ def create_runtime(bundle: ModelBundle, choice: DeviceChoice, *, precision: str 
     if choice.runtime in ("openvino", "onnx"):
         try:
             if choice.runtime == "openvino":
-                from MultiJointSegLib.inference.openvino_runtime import OpenVinoRuntime  # noqa: PLC0415 - optional
+                from MultiJointSegLib.inference.openvino_runtime import OpenVinoRuntime
 
                 return OpenVinoRuntime(bundle, choice.threads, precision=precision), warnings
-            from MultiJointSegLib.inference.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - optional package
+            from MultiJointSegLib.inference.onnx_runtime import OnnxRuntime
 
             return OnnxRuntime(bundle, choice.threads), warnings
         except Exception as error:  # an optional accelerator must never cost the result

@@ -1,0 +1,248 @@
+"""From an examination to its bones: joint detection, the network, and the way back to the examination's own grid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from MultiJointSegLib import anatomy
+from MultiJointSegLib.errors import InputError, RefusalError
+from MultiJointSegLib.imaging.canonical import CanonicalSlices, canonical_slices
+from MultiJointSegLib.imaging.intensity import normalize_intensity
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.inference.batches import BatchRunner, padded
+from MultiJointSegLib.inference.bundle import ModelBundle
+from MultiJointSegLib.inference.detection import (
+    Detection,
+    article,
+    detect_joint,
+    join_words,
+    modality_of,
+    refuse_modality,
+)
+from MultiJointSegLib.inference.device import choose_device
+from MultiJointSegLib.inference.plausibility import implausible_bones, is_consistent
+from MultiJointSegLib.inference.postprocess import clean_classes
+from MultiJointSegLib.inference.result import BoneEvidence, SegmentationResult, gather_evidence, label_volume
+from MultiJointSegLib.inference.runtime import DETECT
+from MultiJointSegLib.inference.tta import TTA_OPTIONS, predict
+from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
+
+
+class Segmenter:
+    """A model ready to segment examinations.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+        From `bundle.load_bundle`.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    runtime : str
+        "auto", "torch", "openvino" or "onnx".
+    tta : str, optional
+        Test-time option "none", "flip" or "scale"; the bundle's by default.
+    precision : str
+        "f32" or "bf16"; see `runtime.create_runtime`.
+    memory_bytes : int, optional
+        Memory for a batch of slices; see `batches.BatchRunner`.
+
+    Raises
+    ------
+    InputError
+        If the device, runtime or test-time option is unknown or not there.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        device: str = "auto",
+        *,
+        runtime: str = "auto",
+        tta: str | None = None,
+        precision: str = "f32",
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.tta = tta or bundle.manifest.segmentation.tta
+        if self.tta not in TTA_OPTIONS:
+            raise InputError(f"Unknown test-time option '{self.tta}'; known are {', '.join(TTA_OPTIONS)}.")
+        self.device = choose_device(device, runtime=runtime)
+        self._runner = BatchRunner(bundle, self.device, precision=precision, memory_bytes=memory_bytes)
+
+    def detect(self, volume: Volume, *, progress: Progress | None = None) -> Detection:
+        """Say which joint an examination shows.
+
+        Parameters
+        ----------
+        volume : Volume
+            Checked with `imaging.checks.check_examination`.
+        progress : Progress, optional
+            Told before every batch.
+
+        Returns
+        -------
+        Detection
+            Refusal is an answer here (`joint` is None), not an error.
+        """
+        refusal = refuse_modality(volume, self.bundle.joints)
+        return refusal or self._detect(self._canonical(volume), progress or SilentProgress())
+
+    def segment(self, volume: Volume, *, joint: str = "auto", progress: Progress | None = None) -> SegmentationResult:
+        """Segment the bones of an examination.
+
+        Parameters
+        ----------
+        volume : Volume
+            Checked with `imaging.checks.check_examination`.
+        joint : str
+            "auto", or a joint key to override the detection; contradictions then become warnings.
+        progress : Progress, optional
+            Told before every batch; may cancel.
+
+        Returns
+        -------
+        SegmentationResult
+
+        Raises
+        ------
+        RefusalError
+            If the joint is "auto" and the examination shows none of the model's joints.
+        InputError
+            If the joint is unknown to the catalog or the model, or does not accept the examination's modality.
+        MultiJointSegError
+            If it cannot be computed.
+        CancelledError
+            If the user cancelled.
+        """
+        progress = progress or SilentProgress()
+        timings: dict[str, float] = {}
+        warnings: list[str] = []
+        forced = self._forced(volume, joint, warnings)
+        refusal = refuse_modality(volume, self.bundle.joints)
+        if refusal is not None and forced is None:
+            raise RefusalError(refusal.reason)
+        progress.report(0.0, "Preparing the slices")
+        with _timed(timings, "prepare"):
+            slices = self._canonical(volume)
+        with _timed(timings, "detect"):
+            detection = refusal or self._detect(slices, ProgressSpan(progress, 0.05, 0.2))
+        key = self._decide(detection, forced, warnings)
+        with _timed(timings, "network"):
+            stack = self._probabilities(slices, key, ProgressSpan(progress, 0.2, 0.8))
+        bones = anatomy.joint(key).bones
+        with _timed(timings, "to_native"):
+            progress.report(0.8, "Returning to the examination's grid")
+            classes, _ = slices.grid.argmax_to_native(stack)
+        with _timed(timings, "clean"):
+            progress.report(0.87, "Cleaning the bones")
+            radius = self.bundle.manifest.segmentation.closing_radius_mm
+            cleaned = clean_classes(classes, volume.spacing_mm[::-1], count=len(bones), closing_radius_mm=radius)
+        with _timed(timings, "evidence"):
+            evidence = gather_evidence(cleaned, bones, stack, slices.grid, ProgressSpan(progress, 0.92, 1.0))
+        warnings += self._runner.warnings
+        warnings += self._judge(evidence, detection, key, forced=forced is not None)
+        progress.report(1.0, "Segmented")
+        return SegmentationResult(
+            labels=label_volume(cleaned, bones, volume.geometry),
+            joint=anatomy.joint(key),
+            detection=detection,
+            probabilities={k: e.probability for k, e in evidence.items() if e.probability is not None},
+            bone_confidence={k: e.confidence for k, e in evidence.items()},
+            slice_uncertainty={k: e.slice_uncertainty for k, e in evidence.items()},
+            slice_axis=slices.grid.axes[0],
+            timings_s=timings,
+            warnings=warnings,
+            device=self._runner.choice,
+        )
+
+    def _forced(self, volume: Volume, joint: str, warnings: list[str]) -> str | None:
+        """Joint that the user named, checked; None for "auto"."""
+        if joint == "auto":
+            return None
+        wanted = anatomy.joint(joint)
+        if joint not in self.bundle.joints:
+            raise InputError(
+                f"The model '{self.bundle.manifest.name}' does not know the {joint}; "
+                f"it knows {join_words(self.bundle.joints)}."
+            )
+        modality, stated = modality_of(volume)
+        if modality and modality not in wanted.modalities:
+            accepted = " or ".join(wanted.modalities)
+            if stated:
+                raise InputError(
+                    f"The examination's modality is {modality}; for the {joint} the model needs {accepted}. "
+                    f"Give an {accepted} examination."
+                )
+            warnings.append(f"The intensities look like {modality}; for the {joint} the model needs {accepted}.")
+        return joint
+
+    def _canonical(self, volume: Volume) -> CanonicalSlices:
+        settings = self.bundle.manifest.preprocessing
+        return canonical_slices(
+            normalize_intensity(volume),
+            pixel_mm=settings.pixel_mm,
+            minimum_pitch_mm=settings.minimum_pitch_mm,
+            neighbor_mm=settings.neighbor_mm,
+        )
+
+    def _detect(self, slices: CanonicalSlices, progress: Progress) -> Detection:
+        multiple = self.bundle.manifest.preprocessing.size_multiple
+
+        def compute(images: np.ndarray) -> np.ndarray:
+            return self._runner.run(DETECT, padded(images, multiple), progress=progress, message="Detecting the joint")
+
+        return detect_joint(
+            slices.images,
+            slices.grid.pitch_mm,
+            joints=self.bundle.joints,
+            settings=self.bundle.manifest.detection,
+            compute=compute,
+        )
+
+    @staticmethod
+    def _decide(detection: Detection, forced: str | None, warnings: list[str]) -> str:
+        if forced is None:
+            if detection.joint is None:
+                raise RefusalError(detection.reason)
+            return detection.joint
+        if detection.joint != forced:
+            seen = f"the images look like {article(detection.joint)}" if detection.joint else detection.reason
+            warnings.append(
+                f"The {forced} was segmented because you named it, but: {seen.rstrip('.')}. Check the result."
+            )
+        return forced
+
+    def _probabilities(self, slices: CanonicalSlices, joint: str, progress: Progress) -> np.ndarray:
+        """Class probabilities, float32 (s, bones + 1, h, w), on the canonical grid."""
+        multiple = self.bundle.manifest.preprocessing.size_multiple
+
+        def forward(images: np.ndarray, start: float, stop: float) -> np.ndarray:
+            height, width = images.shape[2:]
+            answer = self._runner.run(joint, padded(images, multiple), progress=ProgressSpan(progress, start, stop))
+            return answer[:, :, :height, :width]
+
+        return predict(forward, slices.images, slices.grid.plane, self.tta)
+
+    def _judge(self, evidence: dict[str, BoneEvidence], detection: Detection, key: str, *, forced: bool) -> list[str]:
+        """Warnings about implausible bones; refusal when the bones contradict an automatic detection."""
+        joint, volumes_ml = anatomy.joint(key), {k: e.volume_ml for k, e in evidence.items()}
+        problems = list(implausible_bones(joint, volumes_ml).values())
+        best = max(e.confidence for e in evidence.values())
+        least = self.bundle.manifest.detection.minimum_confidence
+        if not forced and not is_consistent(joint, volumes_ml) and best < least:
+            raise RefusalError(
+                f"The images resemble {article(key)} (score {detection.confidence:.2f}), but its bones could not be "
+                f"found in them: {problems[0]} If you know that it is {article(key)}, name the joint."
+            )
+        return problems
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start
