@@ -206,7 +206,9 @@ class CanonicalGrid:
         """
         best = self._in_plane(part[:, :1])[:, 0]
         winner = torch.zeros(best.shape, dtype=torch.uint8)
-        contested = part[:, 1:].amax(dim=1) >= part[:, 0] if part.shape[1] > 1 else torch.zeros(1, 1, 1, dtype=torch.bool)
+        if part.shape[1] == 1:
+            return winner, best
+        contested = part[:, 1:].amax(dim=1) >= part[:, 0]
         if not contested.any():
             return winner, best
         box = part

@@ -77,7 +77,8 @@ def looks_like_ct(array: np.ndarray) -> bool:
     sample = array[:: max(1, len(array) // 40), ::4, ::4]
     dense = sample[sample > -850]
     air = np.mean((sample > -1100) & (sample <= -850))
-    return bool(air > 0.02 and dense.size and sample.min() >= -4096 and np.median(dense) < 400)
+    between = np.mean((sample > -850) & (sample <= -300))
+    return bool(air > max(0.02, float(between)) and dense.size and sample.min() >= -4096 and np.median(dense) < 400)
 
 
 def _check_size(volume: Volume) -> None:

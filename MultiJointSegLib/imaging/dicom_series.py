@@ -161,8 +161,9 @@ def _multiplicity(frames: Sequence[DicomFrame]) -> int:
     """How often the most frequent slice position occurs."""
     if any(f.position_mm is None or f.axes is None for f in frames):
         return 1
-    rounded = np.round(slice_positions_mm(frames) / (2 * SAME_POSITION_MM)).astype(np.int64)
-    return max(Counter(rounded.tolist()).values())
+    ordered = np.sort(slice_positions_mm(frames))
+    place = np.cumsum(np.diff(ordered, prepend=ordered[0]) > SAME_POSITION_MM)
+    return int(np.bincount(place).max())
 
 
 def _split(frames: list[DicomFrame], used: tuple[str, ...]) -> list[tuple[list[DicomFrame], str]]:

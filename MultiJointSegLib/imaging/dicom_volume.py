@@ -52,7 +52,8 @@ def read_series(series: SeriesSummary) -> Volume:
     Returns
     -------
     Volume
-        Rescaled intensities; slices sorted along their normal; bright is high also for MONOCHROME1.
+        Rescaled intensities; slices sorted along their normal. The decoder turns MONOCHROME1 around, so that bright
+        is high.
 
     Raises
     ------
@@ -128,10 +129,7 @@ def _pixels(frames: Sequence[DicomFrame], series: SeriesSummary) -> np.ndarray:
                     files[frame.path] = _read_file(frame, series)
                 slices.append(_rescaled(files[frame.path], frame, frames))
     kind = np.result_type(*{s.dtype for s in slices})
-    array = np.stack(slices).astype(np.float32 if kind == np.float64 else kind, copy=False)
-    if frames[0].text("PhotometricInterpretation") == "MONOCHROME1":
-        array = (array.max() + array.min()) - array
-    return array
+    return np.stack(slices).astype(np.float32 if kind == np.float64 else kind, copy=False)
 
 
 def _read_file(frame: DicomFrame, series: SeriesSummary) -> np.ndarray:

@@ -22,6 +22,7 @@ from MultiJointSegLib.imaging.limits import check_bytes
 
 _NIFTI_HEADER_BYTES = 348
 _CHUNK_BYTES = 1 << 20
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
 
 
 def check_file_header(path: Path, kind: str) -> list[str]:
@@ -63,7 +64,7 @@ def _check_nifti(path: Path) -> list[str]:
         if len(header) < _NIFTI_HEADER_BYTES or order is None:
             raise InputError(f"The file {path.name} is not a NIfTI-1 image or is truncated; export it again.")
         dim = struct.unpack(f"{order}8h", header[40:56])
-        bits = struct.unpack(f"{order}h", header[72:74])[0]
+        datatype, bits = struct.unpack(f"{order}2h", header[70:74])
         pixdim = struct.unpack(f"{order}8f", header[76:108])
         offset = struct.unpack(f"{order}f", header[108:112])[0]
         qform, sform = struct.unpack(f"{order}2h", header[252:256])
@@ -75,11 +76,20 @@ def _check_nifti(path: Path) -> list[str]:
             voxel_bytes = math.prod(dim[1 : dim[0] + 1]) * bits // 8
             check_bytes(voxel_bytes, f"The image {path.name}")
             # Reading to the end also checks the checksum of a compressed file.
-            rest = _rest_length(stream) if packed else path.stat().st_size - _NIFTI_HEADER_BYTES
+            number = _NIFTI_FLOATS.get(datatype)
+            if packed or number:
+                lead = int(offset) - _NIFTI_HEADER_BYTES
+                rest, finite = _scan(stream, lead, np.dtype(order + number) if number else None)
+            else:
+                rest, finite = path.stat().st_size - _NIFTI_HEADER_BYTES, True
             if rest < (needed := int(offset) - _NIFTI_HEADER_BYTES + voxel_bytes):
                 raise InputError(
                     f"The file {path.name} is truncated: its header promises {needed} bytes of voxels, {rest} are "
                     "there; copy or export it again."
+                )
+            if not finite:  # ITK would read zeros in their place
+                raise InputError(
+                    f"The image {path.name} contains values that are not numbers (NaN or infinite); export it again."
                 )
     if dim[0] < 3:
         return []  # two-dimensional: the reader says so
@@ -106,11 +116,16 @@ def _check_nifti(path: Path) -> list[str]:
     return []
 
 
-def _rest_length(stream: IO[bytes] | gzip.GzipFile) -> int:
-    length = 0
+def _scan(stream: IO[bytes] | gzip.GzipFile, lead: int, number: np.dtype | None) -> tuple[int, bool]:
+    """Bytes up to the end, and whether all numbers after the first `lead` bytes are finite."""
+    length, finite = len(stream.read(lead)), True
     while block := stream.read(_CHUNK_BYTES):
         length += len(block)
-    return length
+        if number is not None:
+            finite &= bool(
+                np.isfinite(np.frombuffer(block[: len(block) // number.itemsize * number.itemsize], number)).all()
+            )
+    return length, finite
 
 
 def _check_text_header(path: Path, kind: str) -> None:

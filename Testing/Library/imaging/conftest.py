@@ -84,9 +84,7 @@ class DicomMaker:
         dataset["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB"
         dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        dataset.file_meta.TransferSyntaxUID = (
-            pydicom.uid.ExplicitVRBigEndian if big_endian else ExplicitVRLittleEndian
-        )
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian if big_endian else ExplicitVRLittleEndian
         # The names carry no order: slices have to be sorted by their positions.
         path = self.folder / (name or f"IM{(self.count * 7919) % 10007:05d}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -362,6 +360,16 @@ class BadFiles:
         array = self.good.astype(np.float32)
         array[3, 4, 5] = np.nan
         return self._image("nan.mha", array)
+
+    def _make_nan_voxels_nifti(self) -> Path:
+        array = self.good.astype(np.float32)
+        array[3, 4, 5] = np.nan
+        return self._bytes("nan.nii", nifti_bytes(array))
+
+    def _make_infinite_voxels_gzip(self) -> Path:
+        array = self.good.astype(np.float64)
+        array[-1, -1, -1] = np.inf
+        return self._bytes("inf.nii.gz", gzip.compress(nifti_bytes(array)))
 
     def _make_infinite_voxels(self) -> Path:
         array = self.good.astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.checks import check_examination, check_modality, looks_like_ct
 from MultiJointSegLib.imaging.geometry import Geometry
@@ -50,6 +51,8 @@ SENTENCES = {
     "two_components": "2 values per voxel",
     "complex": "complex values",
     "nan_voxels": "NaN or infinite",
+    "nan_voxels_nifti": "NaN or infinite",
+    "infinite_voxels_gzip": "NaN or infinite",
     "infinite_voxels": "NaN or infinite",
     "constant": "same value 7",
     "over_two_gigabytes": "2.2 GB",
@@ -103,7 +106,7 @@ def test_good_examination_passes(contrast: np.ndarray) -> None:
 
 
 def test_wrong_modality_for_the_joint(contrast: np.ndarray) -> None:
-    with pytest.raises(InputError, match="The image is CT; for the knee MR is needed"):
+    with pytest.raises(InputError, match="The image is CT"):
         check_examination(mr(contrast, "CT"), "knee")
     check_modality(mr(contrast, "CT"), "hip")
     with pytest.raises(InputError, match="Unknown joint"):
@@ -132,5 +135,5 @@ def test_complex_values_are_refused(contrast: np.ndarray) -> None:
 
 def test_two_gigabytes_are_the_limit() -> None:
     check_bytes(MAXIMUM_BYTES, "It")
-    with pytest.raises(InputError, match="It holds 2.0 GB"):
+    with pytest.raises(InputError, match=r"It holds 2\.0 GB"):
         check_bytes(MAXIMUM_BYTES + 1, "It")
