@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -45,6 +46,12 @@ def read_segmentation(path: Path, *, bones: Sequence[Bone] | None = None) -> Vol
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}; give the path of a segmentation (.seg.nrrd).")
+    unusable = InputError(
+        f"{path} could not be read as a segmentation; it is damaged or of another kind. "
+        "Save it from Slicer as .seg.nrrd."
+    )
+    if not _is_intact(path):
+        raise unusable
     with headless_scene() as scene:
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", path.name)
         storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
@@ -52,10 +59,7 @@ def read_segmentation(path: Path, *, bones: Sequence[Bone] | None = None) -> Vol
         with without_vtk_messages():
             read = storage.ReadData(node)
         if not read or not node.GetSegmentation().GetNumberOfSegments():
-            raise InputError(
-                f"{path} could not be read as a segmentation; it is damaged or of another kind. "
-                "Save it from Slicer as .seg.nrrd."
-            )
+            raise unusable
         return labels_from_node(node, bones=bones)
 
 
@@ -106,6 +110,21 @@ def labels_from_node(node: Node, *, bones: Sequence[Bone] | None = None) -> Volu
         "side": said.pop() if len(said) == 1 else "",
     }
     return Volume(array, geometry_from_ras(grid.GetDimensions(), _corner_matrix(grid)), "SEG", metadata)
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether the file is a 3-D image of whole numbers, in one or more layers, that can be read to its end.
+
+    Slicer's reader ends the whole process on a damaged file, so another reader looks first.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO("NrrdImageIO")
+    try:
+        image = reader.Execute()
+    except RuntimeError:
+        return False
+    return image.GetDimension() == 3 and "integer" in image.GetPixelIDTypeAsString()
 
 
 def _name(segmentation: Any, segment_id: str) -> SegmentName:

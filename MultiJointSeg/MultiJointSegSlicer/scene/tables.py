@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_STRING, vtkDoubleArray, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkTable
@@ -42,7 +43,7 @@ def add_table_node(scene: Scene, measurements: Sequence[Measurement], *, name: s
     table = vtkTable()
     rows = [_row(m) for m in measurements]
     for index, column_name in enumerate(COLUMNS):
-        column = vtkDoubleArray() if column_name in _NUMBERS else vtkStringArray()
+        column: Any = vtkDoubleArray() if column_name in _NUMBERS else vtkStringArray()
         column.SetName(column_name)
         for row in rows:
             column.InsertNextValue(row[index])
