@@ -116,7 +116,9 @@ def build_parser() -> argparse.ArgumentParser:
     phantom.add_argument(
         "--spacing", type=_positive, nargs=3, metavar=("X", "Y", "Z"), help="in-plane, in-plane and slice spacing in mm"
     )
-    phantom.add_argument("--noise", type=float, help="standard deviation of the noise as a share of the brightest tissue")
+    phantom.add_argument(
+        "--noise", type=float, help="standard deviation of the noise as a share of the brightest tissue"
+    )
 
     command("info", "show versions, devices, models and joints")
 

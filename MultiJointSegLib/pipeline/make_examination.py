@@ -7,14 +7,13 @@ from pathlib import Path
 
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 
-
 PHANTOM_NAMES = frozenset({"image.nii.gz", "labels.nii.gz", "truth.json", "settings.json"})
 """All that a phantom's folder holds; see `phantom.writing.write_phantom`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeExamination:
-    """Files by what they are ("image", "labels", "truth", "settings"), and the settings that make the same phantom again."""
+    """Files by what they are ("image", "labels", ...), and the settings that make the same phantom again."""
 
     files: dict[str, Path]
     settings: dict[str, object]

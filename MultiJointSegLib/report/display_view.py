@@ -47,6 +47,8 @@ class DisplayView:
         Spacing along those axes.
     top, bottom, left, right : str
         Anatomical letters of the edges.
+    first, last : str
+        Letters of the sides on which the first and the last slice lie.
     tilt_deg : float
         Angle between the slices' normal and that of the named plane.
     """
@@ -64,6 +66,8 @@ class DisplayView:
     bottom: str
     left: str
     right: str
+    first: str
+    last: str
     tilt_deg: float
 
     def slice(self, array: np.ndarray, index: int) -> np.ndarray:
@@ -111,6 +115,8 @@ def display_views(geometry: Geometry) -> dict[str, DisplayView]:
             bottom=edge_letters(down),
             left=edge_letters(-rightward),
             right=edge_letters(rightward),
+            first=edge_letters(-direction[:, slice_grid]),
+            last=edge_letters(direction[:, slice_grid]),
             tilt_deg=math.degrees(math.acos(min(1.0, abs(float(direction[normal, slice_grid]))))),
         )
     return views

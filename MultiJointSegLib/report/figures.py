@@ -51,6 +51,10 @@ def plane_title(view: DisplayView) -> str:
     return f"{title}, tilted by {view.tilt_deg:.0f}°" if view.tilt_deg >= OBLIQUE_FROM_DEG else title
 
 
+def _numbering(view: DisplayView) -> str:
+    return f"slices every {view.slice_mm:.2f} mm, numbered from {view.first} to {view.last}"
+
+
 class FigureMaker:
     """Draws slices of one examination, all with the same gray window.
 
@@ -95,7 +99,7 @@ class FigureMaker:
             count = self._content.labels.array.shape[view.slice_axis]
             indices = slices_through(found, view.slice_axis, SLICES_PER_OTHER_PLANE) or [count // 2]
             kind = "acquired plane" if view is self._acquired else "reformatted"
-            note = f"{kind}, pixel {view.column_mm:.2f} × {view.row_mm:.2f} mm, slices every {view.slice_mm:.2f} mm"
+            note = f"{kind}, pixel {view.column_mm:.2f} × {view.row_mm:.2f} mm, {_numbering(view)}"
             pictures = [self._picture(view, i, f"slice {i + 1} of {count}", None, 330) for i in indices]
             rows.append(PictureRow(plane_title(view), note, pictures))
         return rows

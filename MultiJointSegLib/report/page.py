@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 from MultiJointSegLib.report.content import ReportContent
 from MultiJointSegLib.report.figures import FigureMaker, bars, data_address, plane_title
-from MultiJointSegLib.report.surface_picture import surface_pictures
+from MultiJointSegLib.report.surface_picture import SurfaceRendering
 
 METHODS = (
     "Shared multi-joint network: Boutillon, Conze, Pons, Burdin, Borotikar. Med Image Anal, 2022. arXiv:2207.13502.",
@@ -105,7 +105,7 @@ def _facts(content: ReportContent, plane: str) -> list[tuple[str, str]]:
     geometry = content.volume.geometry
     metadata = content.volume.metadata
     facts = [
-        ("Side", content.side or "unknown (not recorded in the file)"),
+        ("Side", (content.side or "unknown").capitalize()),
         ("Modality", content.volume.modality or "not recorded"),
         ("Acquired plane", plane),
         ("Grid", " × ".join(str(n) for n in geometry.size) + " voxels"),
@@ -167,14 +167,15 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
     """
     progress = progress or SilentProgress()
     maker = FigureMaker(content)
-    progress.report(0.0, "slices in three planes")
-    planes = maker.planes()
-    bones = maker.bones(ProgressSpan(progress, 0.2, 0.6))
-    progress.report(0.6, "slices most in need of a look")
-    doubtful = maker.doubtful()
-    progress.report(0.75, "3-D view")
     shown = [b for b in content.joint.bones if b.key in content.surfaces]
-    pictures, no_pictures = surface_pictures([content.surfaces[b.key] for b in shown], shown, side=content.side)
+    with SurfaceRendering([content.surfaces[b.key] for b in shown], shown, side=content.side) as rendering:
+        progress.report(0.0, "slices in three planes")
+        planes = maker.planes()
+        bones = maker.bones(ProgressSpan(progress, 0.2, 0.6))
+        progress.report(0.6, "slices most in need of a look")
+        doubtful = maker.doubtful()
+        progress.report(0.75, "3-D view")
+        pictures, no_pictures = rendering.pictures()
     left_out = [no_pictures] if no_pictures else []
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

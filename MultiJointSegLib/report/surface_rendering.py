@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ _FEATURE_ANGLE_DEG = 75.0
 _FRAME = 1.08
 """Height of the picture over the height of the bones."""
 
+_DISTANCE_MM = 1000.0
+"""From the bones to the viewer; without effect on the picture of a parallel projection."""
+
 
 def _actor(surface: Surface, color: tuple[int, int, int]) -> vtkActor:
     normals = vtkPolyDataNormals()
@@ -48,64 +52,76 @@ def _actor(surface: Surface, color: tuple[int, int, int]) -> vtkActor:
     return actor
 
 
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """Unit vectors (LPS) from the bones to the viewer, and up the screen."""
+
+    from_lps: tuple[float, float, float]
+    up_lps: tuple[float, float, float]
+
+
 def draw_surfaces(
     surfaces: list[Surface],
     colors: list[tuple[int, int, int]],
-    view_from_lps: tuple[float, float, float],
-    up_lps: tuple[float, float, float],
+    viewpoints: list[Viewpoint],
     size_px: tuple[int, int],
-) -> tuple[np.ndarray, float]:
-    """Parallel projection of surfaces on white.
+) -> list[tuple[np.ndarray, float]]:
+    """Parallel projections of surfaces on white.
 
     Parameters
     ----------
     surfaces, colors
         LPS mm; RGB 0..255.
-    view_from_lps, up_lps
-        Unit vectors from the bones to the viewer and up the screen.
+    viewpoints
+        One picture is drawn from each.
     size_px
         Width and height.
 
     Returns
     -------
-    picture : uint8 ndarray of shape (height, width, 3)
-    mm_per_px : float
-        Length of a pixel in the plane of projection.
+    list of (picture, mm_per_px)
+        uint8 ndarray of shape (height, width, 3), and the length of a pixel in the plane of projection.
     """
     renderer = vtkRenderer()
     renderer.SetBackground(1, 1, 1)
     for surface, color in zip(surfaces, colors, strict=True):
         renderer.AddActor(_actor(surface, color))
-    points = np.concatenate([surface.points_mm for surface in surfaces])
-    center = (points.min(axis=0) + points.max(axis=0)) / 2
-    toward, up = np.asarray(view_from_lps, float), np.asarray(up_lps, float)
-    side = np.cross(up, toward)
-    half_height = np.abs((points - center) @ up).max()
-    half_width = np.abs((points - center) @ side).max()
-    width_px, height_px = size_px
-    scale = _FRAME * max(half_height, half_width * height_px / width_px, 1e-3)
-    camera = renderer.GetActiveCamera()
-    camera.ParallelProjectionOn()
-    camera.SetFocalPoint(*center)
-    camera.SetPosition(*(center + toward * 1000.0))
-    camera.SetViewUp(*up)
-    camera.SetParallelScale(scale)
-    renderer.ResetCameraClippingRange()
     vtkLightKit().AddLightsToRenderer(renderer)
-
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(8)
-    window.SetSize(width_px, height_px)
+    window.SetSize(*size_px)
     window.AddRenderer(renderer)
-    window.Render()
-    grab = vtkWindowToImageFilter()
-    grab.SetInput(window)
-    grab.ReadFrontBufferOff()
-    grab.Update()
-    flat = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
-    picture = flat.reshape(height_px, width_px, -1)[::-1, :, :3].copy()
-    return picture, 2 * scale / height_px
+    points = np.concatenate([surface.points_mm for surface in surfaces])
+    pictures = []
+    for viewpoint in viewpoints:
+        scale_mm = _aim(renderer, points, viewpoint, size_px)
+        window.Render()
+        grab = vtkWindowToImageFilter()
+        grab.SetInput(window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        flat = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
+        picture = flat.reshape(size_px[1], size_px[0], -1)[::-1, :, :3].copy()
+        pictures.append((picture, 2 * scale_mm / size_px[1]))
+    return pictures
+
+
+def _aim(renderer: vtkRenderer, points_mm: np.ndarray, viewpoint: Viewpoint, size_px: tuple[int, int]) -> float:
+    """Point the camera so that all points are seen; returns half the height of the picture in mm."""
+    center = (points_mm.min(axis=0) + points_mm.max(axis=0)) / 2
+    toward, up = np.asarray(viewpoint.from_lps, float), np.asarray(viewpoint.up_lps, float)
+    half_height = np.abs((points_mm - center) @ up).max()
+    half_width = np.abs((points_mm - center) @ np.cross(up, toward)).max()
+    scale_mm = float(_FRAME * max(half_height, half_width * size_px[1] / size_px[0], 1e-3))
+    camera = renderer.GetActiveCamera()
+    camera.ParallelProjectionOn()
+    camera.SetFocalPoint(*center)
+    camera.SetPosition(*(center + toward * _DISTANCE_MM))
+    camera.SetViewUp(*up)
+    camera.SetParallelScale(scale_mm)
+    renderer.ResetCameraClippingRange()
+    return scale_mm
 
 
 def main(folder: Path) -> None:
@@ -113,11 +129,10 @@ def main(folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     with np.load(folder / "surfaces.npz") as arrays:
         surfaces = [Surface(arrays[f"points{n}"], arrays[f"triangles{n}"]) for n in range(len(job["colors"]))]
+    viewpoints = [Viewpoint(view["from_lps"], view["up_lps"]) for view in job["views"]]
+    pictures = draw_surfaces(surfaces, job["colors"], viewpoints, (job["width_px"], job["height_px"]))
     done = {}
-    for view in job["views"]:
-        picture, mm_per_px = draw_surfaces(
-            surfaces, job["colors"], view["from_lps"], view["up_lps"], (job["width_px"], job["height_px"])
-        )
+    for view, (picture, mm_per_px) in zip(job["views"], pictures, strict=True):
         Image.fromarray(picture).save(folder / f"{view['key']}.png")
         done[view["key"]] = mm_per_px
     (folder / "done.json").write_text(json.dumps(done), encoding="utf-8")
