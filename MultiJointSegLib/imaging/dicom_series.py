@@ -78,7 +78,7 @@ class SeriesSummary:
         return not self.reason and not self.localizer
 
     def __str__(self) -> str:
-        parts = [f"{self.size[0]} images of {self.size[1]} x {self.size[2]}"]
+        parts = [f"{self.size[0]} image{'s' * (self.size[0] != 1)} of {self.size[1]} x {self.size[2]}"]
         parts += [self.part] if self.part else []
         if self.reason or self.localizer:
             parts.append(f"not usable: {self.reason or 'a localizer'}")

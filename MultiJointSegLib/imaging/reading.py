@@ -13,7 +13,7 @@ from MultiJointSegLib.imaging.dicom_series import SeriesSummary, list_series, su
 from MultiJointSegLib.imaging.dicom_volume import read_series
 from MultiJointSegLib.imaging.file_headers import check_file_header, text_header
 from MultiJointSegLib.imaging.geometry import Geometry
-from MultiJointSegLib.imaging.limits import check_bytes
+from MultiJointSegLib.imaging.limits import MINIMUM_SLICES, check_bytes
 from MultiJointSegLib.imaging.native_output import silent_native_output
 from MultiJointSegLib.imaging.segments import merge_layers, segment_table
 from MultiJointSegLib.imaging.series_choice import choose_series
@@ -160,6 +160,11 @@ def _read_dicom_file(path: Path, series: str | None) -> Volume:
         for s in summarize([f for f in siblings if uid and f.text("SeriesInstanceUID") == uid] or frames)
         if any(f.path.name == path.name for f in s.frames)
     ]
+    if stacks[0].reason:
+        raise InputError(
+            f"The DICOM file {path.name} cannot be used: {stacks[0].reason}; at least {MINIMUM_SLICES} parallel MR or "
+            "CT slices of its series have to lie in the same folder."
+        )
     stack, warnings = choose_series(stacks, path.name, stacks[0].key)
     return _read_stack(
         stack, [*warnings, f"{path.name} is one slice; the {stack.size[0]} slices of its series were read."]

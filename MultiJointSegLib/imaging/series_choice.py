@@ -11,6 +11,8 @@ from MultiJointSegLib.imaging.dicom_series import SAME_POSITION_MM, SeriesSummar
 from MultiJointSegLib.imaging.limits import MINIMUM_SLICES
 
 _PROTOCOL = ("RepetitionTime", "FlipAngle", "ScanningSequence", "SequenceVariant", "MRAcquisitionType", "InversionTime")
+LISTED = 20
+"""Series named in one message at most."""
 
 
 def choose_series(
@@ -39,7 +41,7 @@ def choose_series(
     InputError
         If there is none, or several are equally good; the message lists them.
     """
-    listing = "; ".join(str(s) for s in stacks)
+    listing = _listing(stacks)
     if not stacks:
         raise InputError(f"The folder {folder_name} holds no DICOM image; give the folder or file of an examination.")
     if selector is None:
@@ -55,7 +57,7 @@ def choose_series(
             raise InputError(f"No series '{selector}' in the folder {folder_name}; it holds: {listing}.")
         candidates = [s for s in matches if s.usable] or [s for s in matches if not s.reason]
         if not candidates:
-            raise InputError(f"The series '{selector}' cannot be used: {'; '.join(str(s) for s in matches)}.")
+            raise InputError(f"The series '{selector}' cannot be used: {_listing(matches)}.")
     if len(candidates) == 1:
         return candidates[0], []
     if _echoes_of_one_examination(candidates):
@@ -68,8 +70,13 @@ def choose_series(
         return first, [note]
     raise InputError(
         f"The folder {folder_name} holds {len(candidates)} series that could be meant; choose one with --series "
-        f"(its number, description or UID): {'; '.join(str(s) for s in candidates)}."
+        f"(its number, description or UID): {_listing(candidates)}."
     )
+
+
+def _listing(stacks: Sequence[SeriesSummary]) -> str:
+    shown = [str(s) for s in stacks[:LISTED]]
+    return "; ".join([*shown, f"and {len(stacks) - LISTED} more"] if len(stacks) > LISTED else shown)
 
 
 def _matching(stacks: Sequence[SeriesSummary], selector: str) -> list[SeriesSummary]:

@@ -131,6 +131,13 @@ def test_unknown_or_ambiguous_choice_lists_the_series(dicom, selector: str, matc
         read_volume(dicom.folder, series=selector)
 
 
+def test_long_listings_are_cut(dicom) -> None:
+    for n in range(23):
+        dicom.series(1, SeriesInstanceUID=f"{dicom.study}.{n}", SeriesNumber=n)
+    with pytest.raises(InputError, match="and 3 more"):
+        read_volume(dicom.folder)
+
+
 def test_unusable_choice_says_why(dicom) -> None:
     dicom.series(2)
     with pytest.raises(InputError, match=r"'1' cannot be used: .*only 2 slices"):
