@@ -49,6 +49,11 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
     })
 
 
+def _facet_axes() -> np.ndarray:
+    """The posterior subtalar joint runs from behind and medial to the front and lateral."""
+    return sdf.rotation_deg((0, 0, 1), 25.0)
+
+
 def _talus(rng: np.random.Generator, radius: float, width: float, length: float) -> BoneShape:
     half = 14.5 * width
     floor = -10.5 - rng.uniform(0.0, 2.0)
@@ -56,8 +61,8 @@ def _talus(rng: np.random.Generator, radius: float, width: float, length: float)
         3.5,
         sdf.cylinder((0, 0, 0), (1, 0, 0), radius),
         # The trochlea is wider in front.
-        sdf.half_space((half, 0, 0), (1, 0.06, -0.05)),
-        sdf.half_space((-half, 0, 0), (-1, 0.06, -0.05)),
+        sdf.half_space((half, 0, 12), (1, 0.06, 0.20)),
+        sdf.half_space((-half, 0, 12), (-1, 0.06, 0.10)),
         sdf.half_space((0, 0, floor), (0, 0.12, -1)),
         sdf.half_space((0, 18.0, 0), (0, 1, 0.2)),
     )
@@ -72,7 +77,12 @@ def _talus(rng: np.random.Generator, radius: float, width: float, length: float)
         sdf.ellipsoid((-2.0, 19.5, -8.0), (8.0, 6.0, 5.5)),
     )
     # Sinus tarsi below the neck, on the lateral side.
-    body = sdf.smooth_difference(4.0, body, sdf.round_cone((16.0, -20.0, -14.0), 7.0, (-3.0, -9.0, -17.0), 4.5))
+    body = sdf.smooth_difference(
+        4.0, body,
+        sdf.round_cone((16.0, -20.0, -14.0), 7.5, (-3.0, -9.0, -17.0), 5.0),
+        # Posterior facet: rides on the dome of the calcaneus.
+        sdf.ellipsoid((3.0, 8.0, -25.0), (19.0, 17.5, 17.0), _facet_axes()),
+    )
 
     def smooth(p: np.ndarray) -> np.ndarray:
         away = np.abs(np.sqrt(p[:, 1] ** 2 + p[:, 2] ** 2) - np.float32(radius))
@@ -127,7 +137,7 @@ def _crus(rng: np.random.Generator, radius: float, half: float, width: float) ->
 
 def _foot(rng: np.random.Generator, width: float, length: float) -> list[BoneShape]:
     tall = rng.uniform(0.94, 1.06)
-    pitch = rng.uniform(-5.0, 5.0)
+    pitch = float(rng.uniform(-20.0, 0.0))
     w, s, h = width, length, tall
     # Loft along z, then turned so that its z runs backward along +y.
     stations = [(z * s, x, -zc * h, a * w, b * h) for z, x, zc, a, b in (
@@ -140,13 +150,13 @@ def _foot(rng: np.random.Generator, width: float, length: float) -> list[BoneSha
     calcaneus = sdf.smooth_union(
         5.0, body,
         # Posterior facet, sustentaculum, anterior process, plantar tubercles.
-        sdf.ellipsoid((4.0, 5.0, -22.0), (12.0 * w, 14.0, 11.0)),
-        sdf.round_cone((-6.0, -9.0, -24.0), 7.0, (-17.0 * w, -10.0, -18.5), 4.6),
+        sdf.ellipsoid((3.0, 8.0, -25.0), (15.0 * w, 15.0, 14.5), _facet_axes()),
+        sdf.round_cone((-5.0, -8.0, -25.0), 8.5, (-16.0 * w, -10.0, -18.0), 5.6),
         sdf.ellipsoid((6.0, -27.0 * s, -20.0), (8.0, 8.0, 7.0)),
-        sdf.ellipsoid((-6.0, 45.0 * s, -53.0 * h), (7.0, 9.0, 6.0)),
-        sdf.ellipsoid((7.0, 44.0 * s, -51.0 * h), (5.0, 8.0, 5.0)),
+        sdf.ellipsoid((-5.0, 41.0 * s, -51.0 * h), (8.0, 10.0, 7.5)),
+        sdf.ellipsoid((6.0, 40.0 * s, -49.0 * h), (6.0, 9.0, 6.5)),
     )
-    calcaneus = sdf.smooth_intersection(5.0, calcaneus, sdf.half_space((0, 54.0 * s, -36), (0, 1.0, 0.12)))
+    calcaneus = sdf.smooth_intersection(5.0, calcaneus, sdf.half_space((0, 53.0 * s, -36), (0, 1.0, 0.16)))
     # The apophysis caps the tuberosity.
     apophysis = sdf.sphere((0, 8.0 * s, -32.0 * h), float(rng.uniform(37.0, 39.0)) * s)
     pitch_turn = sdf.rotation_deg((1, 0, 0), pitch)

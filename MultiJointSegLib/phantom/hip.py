@@ -48,7 +48,7 @@ def build_hip(rng: np.random.Generator, growth: Growth) -> JointModel:
     }
     return JointModel(
         bones, truth, (-104.0, -84.0, -112.0), (78.0, 88.0, 112.0), gap_mm=2.0,
-        gaps_mm={(FEMUR, HIP_BONE): 3.6, (HIP_BONE, 0): 2.0},
+        gaps_mm={(FEMUR, HIP_BONE): 3.2, (HIP_BONE, 0): 2.0},
     )
 
 
@@ -81,8 +81,8 @@ def _femur(
         sdf.round_cone(-neck * 0.3 * radius, neck_narrow * 1.02, middle, neck_narrow * 0.96),
         sdf.round_cone(middle, neck_narrow * 0.96, corner - neck * -4.0, 19.0 * k),
         # Greater trochanter: square block, its tip about level with the head center and behind the neck's axis.
-        sdf.ellipsoid(at(11.0, 4.0, 6.0), (12.0 * k, 19.0 * k, 22.0 * k), turn),
-        sdf.round_cone(at(8.0, 8.0, 10.0), 10.0 * k, at(3.0, 13.0, 27.0), 6.0 * k),
+        sdf.ellipsoid(at(13.0, 5.0, 5.0), (12.0 * k, 18.0 * k, 25.0 * k), turn),
+        sdf.round_cone(at(9.0, 9.0, 12.0), 11.0 * k, at(5.0, 14.0, 31.0), 6.5 * k),
         sdf.round_cone(at(-6.0, 10.0, -34.0), 10.0 * k, at(-13.0, 15.0, -33.0), 6.0 * k),
     )
     # Only the sphere forms the joint surface; the neck is flattened front to back.
@@ -123,10 +123,11 @@ def _hip_bone(
     normal = normal / np.linalg.norm(normal)
     k = radius / 24.0
     wall = rng.uniform(5.0, 7.5) * k
-    inner = radius + 3.9
+    inner = radius + 3.4
     cup = sdf.smooth_union(
         8.0,
         sdf.sphere((-2.0, 0.0, 2.0), inner + wall),
+        sdf.round_cone((-6.0, 0.0, 26.0 * k), 16.0 * k, (-16.0, 8.0, 54.0 * k), 8.0 * k),
         sdf.round_cone((-14.0, 2.0, 26.0), 18.0 * k, (-24.0, 16.0, 46.0), 13.0 * k),
         sdf.round_cone((-8.0, 26.0, -4.0), 13.0 * k, (-12.0, 28.0, 26.0), 11.0 * k),
     )
@@ -151,7 +152,7 @@ def _hip_bone(
     mouth = sdf.half_space(normal * 3.0, -normal)
     socket = sdf.sphere((0, 0, 0), inner)
     funnel = sdf.smooth_intersection(1.0, sdf.sphere((0, 0, 0), inner + 30.0), mouth, sdf.cylinder((0, 0, 0), normal, inner + 15.0))
-    pelvis_inside = sdf.half_space((-(inner + wall + 0.5), 0.0, 0.0), (1.0, -0.1, -0.15))
+    pelvis_inside = sdf.half_space((-(inner + wall + 2.5), 0.0, 0.0), (1.0, -0.1, -0.15))
     quadrilateral = sdf.smooth_intersection(6.0, pelvis_inside, sdf.sphere((-58.0, 8.0, -6.0), 36.0))
     body = sdf.smooth_difference(2.5, body, socket, funnel, quadrilateral)
     # The fossa at the floor of the socket, open below.
