@@ -75,11 +75,13 @@ def examination_on(geometry: Geometry, dtype: type = np.int16) -> Examination:
     labels[1:5, 21:24, 22:26] = anatomy.bone("fibula").label
     center = geometry.index_to_point(np.array([12.0, 12.0, 8.0]))
     surfaces = {"femur": octahedron(center, 5.0), "tibia": octahedron(center - (0, 0, 12), 4.0)}
-    head = {"head": sphere(center, 4.5), "long axis": line(center, center + np.array([0, 0, 20.0]))}
+    head = {"head": sphere(center, 4.5)}
+    axis = {"axis": line(center, center + np.array([0, 0, 20.0]))}
     measurements = [
         Measurement("femur_volume", "Volume", "femur", 1234567.891, "mm3", "Volume inside the surface."),
-        Measurement("femur_head", "Head diameter", "femur", 9.0, "mm", 'The "best" sphere.', "doi:1", head, "", 0.25),
-        Measurement("femur_axis", "Axis", "femur", 20.0, "mm", "Same axis.", "", {"long axis": head["long axis"]}),
+        Measurement("femur_head", "Femoral head", "femur", 9.0, "mm", 'The "best" sphere.', "doi:1", head, "", 0.25),
+        Measurement("femur_length", "Long axis, length", "femur", 20.0, "mm", "Along the axis.", "", axis),
+        Measurement("femur_tilt", "Long axis, tilt", "femur", 1.5, "deg", "Of the same axis.", "", axis),
         Measurement("knee_gap", "Gap", "", None, "mm", "Gap\tof\nthe joint.", reason="too small"),
         Measurement(
             "tibia_plane",

@@ -131,12 +131,12 @@ def test_fresh_process_loads_equal_content(tmp_path, make_examination, run_pytho
 
     for key, surface in examination.surfaces.items():
         name = key.capitalize()
-        assert np.array_equal(stored[f"model {name}"], flip_points(surface.points_mm))
+        assert np.allclose(stored[f"model {name}"], flip_points(surface.points_mm), atol=1e-5)
         assert content["models"][name][1] == len(surface.triangles)
 
     assert [row[-1] for row in content["table"]] == [m.key for m in examination.measurements]
-    assert [row[2] for row in content["table"]] == ["1.23457e+06", "9", "20", "nan", "3"]
-    assert content["table"][3][5] == "Gap of the joint."
+    assert [row[2] for row in content["table"]] == ["1.23457e+06", "9", "20", "1.5", "nan", "3"]
+    assert content["table"][4][5] == "Gap of the joint."
     assert content["tooltip"].startswith("Number in the unit")
     assert content["value type"] == "double"
 
@@ -145,10 +145,10 @@ def test_fresh_process_loads_equal_content(tmp_path, make_examination, run_pytho
     assert content["parents"][f"{name} bones/vtkMRMLSegmentationNode"] == name
     assert content["parents"][f"{name} measurements/vtkMRMLTableNode"] == name
     assert content["parents"]["Femur/vtkMRMLModelNode"] == f"{name} surfaces"
-    assert content["parents"]["Femur long axis/vtkMRMLMarkupsLineNode"] == f"{name} measured geometry"
+    assert content["parents"]["Femur - Long axis/vtkMRMLMarkupsLineNode"] == f"{name} measured geometry"
 
-    axis = examination.measurements[1].geometry["long axis"]
-    assert np.allclose(content["markups"]["Femur long axis"], flip_points([axis["start_mm"], axis["end_mm"]]))
+    axis = examination.measurements[2].geometry["axis"]
+    assert np.allclose(content["markups"]["Femur - Long axis"], flip_points([axis["start_mm"], axis["end_mm"]]))
     assert content["version"].startswith("Slicer 5.12")
 
 

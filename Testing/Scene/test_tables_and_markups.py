@@ -31,9 +31,9 @@ def test_table_has_one_row_per_measurement_with_definition_and_reason(a_scene, a
     content = cells(node)
     assert list(content) == list(COLUMNS)
     assert content["Key"] == [m.key for m in an_examination.measurements]
-    assert content["Bone"] == ["Femur", "Femur", "Femur", "-", "Tibia"]
-    assert content["Definition"][1:4] == ["The 'best' sphere.", "Same axis.", "Gap of the joint."]
-    assert content["Note"][3] == "too small"
+    assert content["Bone"] == ["Femur", "Femur", "Femur", "Femur", "-", "Tibia"]
+    assert content["Definition"][1:5:3] == ["The 'best' sphere.", "Gap of the joint."]
+    assert content["Note"][4] == "too small"
     assert node.GetColumnDescription("Definition") == COLUMNS["Definition"]
 
 
@@ -41,22 +41,22 @@ def test_values_are_numbers_rounded_to_what_the_file_keeps(a_scene, an_examinati
     column = add_table_node(a_scene, an_examination.measurements, name="M").GetTable().GetColumnByName("Value")
     assert column.GetClassName().endswith("DoubleArray")
     assert [column.GetValue(n) for n in (0, 1, 2)] == [1234570.0, 9.0, 20.0]
-    assert math.isnan(column.GetValue(3))
+    assert math.isnan(column.GetValue(4))
 
 
 def test_each_geometry_is_shown_once_in_ras(a_scene, an_examination) -> None:
     nodes = add_measurement_nodes(a_scene, an_examination.measurements)
     assert [node.GetName() for node in nodes] == [
-        "Femur head diameter",
-        "Femur head",
-        "Femur long axis",
-        "Tibia plateau",
-        "Tibia middle",
+        "Femur - Femoral head diameter",
+        "Femur - Femoral head",
+        "Femur - Long axis",
+        "Tibia - Plateau plateau",
+        "Tibia - Plateau middle",
     ]
-    axis = an_examination.measurements[1].geometry["long axis"]
+    axis = an_examination.measurements[2].geometry["axis"]
     shown = [nodes[2].GetNthControlPointPositionWorld(n) for n in (0, 1)]
     assert np.allclose(shown, flip_points([axis["start_mm"], axis["end_mm"]]))
-    assert nodes[2].GetAttribute(MEASUREMENT_ATTRIBUTE) == "femur_head"
+    assert nodes[2].GetAttribute(MEASUREMENT_ATTRIBUTE) == "femur_length"
     assert nodes[2].GetDescription() != ""
 
 
@@ -80,7 +80,7 @@ def test_moved_line_changes_its_number(a_scene) -> None:
 
 def test_plane_keeps_origin_and_normal(a_scene, an_examination) -> None:
     plane = add_measurement_nodes(a_scene, an_examination.measurements)[3]
-    entry = an_examination.measurements[4].geometry["plateau"]
+    entry = an_examination.measurements[5].geometry["plateau"]
     origin, normal = [0.0] * 3, [0.0] * 3
     plane.GetOrigin(origin)
     plane.GetNormal(normal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,22 +28,31 @@ def add_measurement_nodes(scene: Scene, measurements: Sequence[Measurement], *, 
     A point becomes a point list, a line a line, a plane a plane markup; a sphere becomes its diameter along the
     left-right axis, as a line, and a translucent model. Positions are converted from LPS to RAS mm.
     """
-    nodes: list[Node] = []
-    shown: set[tuple[str, str]] = set()
+    shown: dict[tuple[str, str], tuple[str, list[Measurement]]] = {}
     for measurement in measurements:
         for label, entry in measurement.geometry.items():
             identity = (measurement.bone, repr(sorted(entry.items())))
-            if identity not in shown:
-                shown.add(identity)
-                nodes += _add_entry(scene, measurement, label, entry, visible=visible)
+            shown.setdefault(identity, (label, []))[1].append(measurement)
+    nodes: list[Node] = []
+    for label, sharing in shown.values():
+        nodes += _add_entry(scene, sharing[0], label, _name(sharing, label), visible=visible)
     return nodes
 
 
-def _add_entry(
-    scene: Scene, measurement: Measurement, label: str, entry: dict[str, Any], *, visible: bool
-) -> list[Node]:
+def _name(sharing: Sequence[Measurement], label: str) -> str:
+    """Name of a geometry: the words with which the names of all measurements that share it begin."""
+    words = [measurement.name.replace(",", "").split() for measurement in sharing]
+    common = [same[0] for same in itertools.takewhile(lambda at: len(set(at)) == 1, zip(*words, strict=False))]
+    label = label.replace("_", " ")
+    if not common or any(len(measurement.geometry) > 1 for measurement in sharing):
+        common.append(label)
+    bone = sharing[0].bone
+    return f"{anatomy.bone(bone).name if bone else 'Joint'} - {' '.join(common)}"
+
+
+def _add_entry(scene: Scene, measurement: Measurement, label: str, name: str, *, visible: bool) -> list[Node]:
+    entry: dict[str, Any] = measurement.geometry[label]
     bone = anatomy.bone(measurement.bone) if measurement.bone else None
-    name = " ".join([bone.name if bone else "Joint", label.replace("_", " ")])
     kind = entry["type"]
     if kind == "point":
         nodes = [_add_markup(scene, "vtkMRMLMarkupsFiducialNode", name, [entry["position_mm"]], bone, visible=visible)]

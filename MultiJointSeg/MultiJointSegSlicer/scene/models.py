@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vtkmodules.vtkCommonExecutionModel import vtkAlgorithm
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 from vtkmodules.vtkFiltersSources import vtkSphereSource
 
@@ -17,9 +18,13 @@ BONE_ATTRIBUTE = "MultiJointSeg.bone"
 
 
 def ras_polydata(surface: Surface) -> Any:
-    """Give a surface in LPS mm as vtkPolyData in RAS mm: the same points and triangles, with normals for shading."""
+    """Give a surface in LPS mm as vtkPolyData in RAS mm: the same points and triangles, with normals for shading.
+
+    Points are float32, as in all of Slicer: a hundred millimeters away that is a hundred-thousandth of a millimeter.
+    """
     normals = vtkPolyDataNormals()
     normals.SetInputData(to_polydata(flip_surface(surface)))
+    normals.SetOutputPointsPrecision(vtkAlgorithm.SINGLE_PRECISION)
     # Points must stay as they are, one to one.
     normals.SplittingOff()
     normals.ConsistencyOff()
