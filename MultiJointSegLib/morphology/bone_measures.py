@@ -23,7 +23,7 @@ def position_measurements(
     definition: str,
     reason: str = "",
     note: str = "",
-    error_mm: float | None = None,
+    error_mm: np.ndarray | None = None,
 ) -> list[Measurement]:
     """Three measurements, one per LPS coordinate of a point, each carrying the point itself."""
     geometry = {} if position_mm is None else {"point": point(position_mm)}
@@ -37,7 +37,7 @@ def position_measurements(
             definition=f"{definition} Coordinate toward {word} (LPS).",
             geometry=geometry,
             reason=reason,
-            error_estimate=error_mm,
+            error_estimate=None if error_mm is None else float(error_mm[n]),
             note=note,
         )
         for n, (word, letter) in enumerate(_AXIS_NAMES)
@@ -47,7 +47,7 @@ def position_measurements(
 def measure_bone(surface: Surface, bone: Bone, edge: FieldEdge | None) -> list[Measurement]:
     """Measures of one bone.
 
-    A bone that is cut by the field of view keeps volume, area and centroid, of the part that is visible and with a note
+    A bone that is cut off keeps volume, area and centroid, of the part that was segmented and with a note
     that says so: they describe what was segmented. Its principal lengths are not given: they would be the size of
     the field of view, and their axes would turn with it.
 
@@ -66,8 +66,8 @@ def measure_bone(surface: Surface, bone: Bone, edge: FieldEdge | None) -> list[M
     if edge is None:
         note = "It is not known whether the bone is complete: the field of view was not given."
     elif edge.is_cut:
-        area -= edge.cut_area_mm2
-        note = f"The bone is cut by the field of view ({edge.cut_area_mm2:.0f} mm2): value of the visible part only."
+        area -= edge.cut_area_mm2 + edge.flat_area_mm2
+        note = f"{edge.explanation}: value of the segmented part only."
     result = [
         Measurement(
             key=f"{bone.key}_volume",
@@ -85,8 +85,8 @@ def measure_bone(surface: Surface, bone: Bone, edge: FieldEdge | None) -> list[M
             bone=bone.key,
             value=area,
             unit="mm2",
-            definition="Sum of the triangle areas of the bone's surface, without the parts on the edge of the field of "
-            "view.",
+            definition="Sum of the triangle areas of the bone's surface, without the cuts where the "
+            "bone goes on beyond what was segmented.",
             note=note,
         ),
         *position_measurements(
@@ -114,7 +114,7 @@ def measure_bone(surface: Surface, bone: Bone, edge: FieldEdge | None) -> list[M
                 f"{n + 1} of the solid (1 = axis of the smallest moment of inertia), projected onto that axis.",
                 reference=_MASS_REFERENCE,
                 geometry={} if cut else {"axis": line(ends[0], ends[1])},
-                reason="The bone is cut by the field of view: its length cannot be known." if cut else "",
+                reason=f"{edge.explanation}: its length cannot be known." if edge is not None and cut else "",
                 note="" if cut else note,
             )
         )

@@ -244,7 +244,7 @@ def fit_circle(points_mm: np.ndarray, *, seed: int = 0) -> CircleFit:
         if rank < 3 or square <= 0:
             return None
         center, radius = solution[:2], float(np.sqrt(square))
-        for _ in range(10):
+        for _round in range(10):
             offset = flat - center
             distance = np.linalg.norm(offset, axis=1)
             slope = np.column_stack([offset / np.maximum(distance, 1e-12)[:, None], np.ones(len(p))])
@@ -261,43 +261,52 @@ def fit_circle(points_mm: np.ndarray, *, seed: int = 0) -> CircleFit:
     return CircleFit(circle[:3], circle[3:6], float(circle[6]), quality)
 
 
+def _refine_cylinder(points: np.ndarray, start: np.ndarray, scale_mm: float | None) -> tuple[np.ndarray, float]:
+    """Robust step from a cylinder (point 3, unit axis 3, radius) to a better one, and its residual scale."""
+    center, direction = start[:3], start[3:6]
+    u, v = _basis(direction)
+
+    def distance(x: np.ndarray) -> np.ndarray:
+        tilted = direction + x[2] * u + x[3] * v
+        tilted = tilted / np.linalg.norm(tilted)
+        offset = points - (center + x[0] * u + x[1] * v)
+        return np.linalg.norm(offset - np.outer(offset @ tilted, tilted), axis=1) - x[4]
+
+    radius = start[6] if scale_mm is not None else float(np.median(distance(np.zeros(5))))
+    scale = max(0.1 * radius, _SMALLEST_SCALE_MM) if scale_mm is None else scale_mm
+    found = least_squares(distance, [0.0, 0.0, 0.0, 0.0, radius], loss="cauchy", f_scale=scale, max_nfev=100)
+    x = found.x
+    axis = direction + x[2] * u + x[3] * v
+    better = np.concatenate([center + x[0] * u + x[1] * v, axis / np.linalg.norm(axis), [x[4]]])
+    return better, tukey_weights(distance(x))[1]
+
+
 def fit_cylinder(points_mm: np.ndarray, *, axis: np.ndarray | None = None) -> CylinderFit:
     """Circular cylinder nearest to points (n, 3) in LPS mm, n >= 8.
 
     Starts from `axis` (a rough direction, for example of a bone's shaft) or, without it, from each of the three
-    principal axes of the points, and minimizes a robust loss of the distances; the best start wins. About a quarter of
-    the points may be outliers. Points with outliers far away need `axis`.
+    principal axes of the points, and minimizes a robust (Cauchy) loss of the distances whose scale follows the
+    residuals; the start with the smallest residual scale wins. Points with outliers far away need `axis`.
+
+    Raises
+    ------
+    MultiJointSegError
+        If no start leads to a cylinder.
     """
     points = _checked(points_mm, 8, "cylinder")
     middle = np.median(points, axis=0)
     starts = _principal(points, np.ones(len(points)))[2].T if axis is None else np.asarray(axis, float)[None]
-    best: tuple[float, np.ndarray, np.ndarray, float] | None = None
+    best, best_scale = None, np.inf
     for start in starts:
-        direction = start / np.linalg.norm(start)
-        center, radius, scale = middle, 0.0, 0.0
-        for round_ in range(4):
-            u, v = _basis(direction)
-
-            def shape(x: np.ndarray, d: np.ndarray = direction, u: np.ndarray = u, v: np.ndarray = v) -> np.ndarray:
-                tilted = d + x[2] * u + x[3] * v
-                tilted = tilted / np.linalg.norm(tilted)
-                offset = points - (center + x[0] * u + x[1] * v)
-                return np.linalg.norm(offset - np.outer(offset @ tilted, tilted), axis=1) - x[4]
-
-            if round_ == 0:
-                radius = float(np.median(shape(np.zeros(5))))
-                scale = max(0.1 * radius, _SMALLEST_SCALE_MM)
-            result = least_squares(shape, [0, 0, 0, 0, radius], loss="cauchy", f_scale=scale, max_nfev=100)
-            center = center + result.x[0] * u + result.x[1] * v
-            direction = direction + result.x[2] * u + result.x[3] * v
-            direction = direction / np.linalg.norm(direction)
-            radius = float(result.x[4])
-            scale = tukey_weights(result.fun)[1]
-        if radius > 0 and (best is None or scale < best[0]):
-            best = scale, center, direction, radius
+        cylinder = np.concatenate([middle, start / np.linalg.norm(start), [0.0]])
+        scale: float | None = None
+        for _ in range(4):
+            cylinder, scale = _refine_cylinder(points, cylinder, scale)
+        if cylinder[6] > 0 and scale is not None and scale < best_scale:
+            best, best_scale = cylinder, scale
     if best is None:
         raise MultiJointSegError("No circular cylinder lies near the points.")
-    _, center, direction, radius = best
+    center, direction, radius = best[:3], best[3:6], float(best[6])
     offset = points - center
     distance = np.linalg.norm(offset - np.outer(offset @ direction, direction), axis=1) - radius
     inliers = np.abs(distance) <= _INLIER_SCALES * tukey_weights(distance)[1]

@@ -146,7 +146,8 @@ def measure_label_map(
         if not set(values) & set(chosen.labels):
             wanted = _list([f"{b.label} = {b.name.lower()}" for b in chosen.bones])
             raise InputError(
-                f"The segmentation holds the values {_list(values)}, none of which is a bone of the {chosen.key} ({wanted})."
+                f"The segmentation holds the values {_list(values)}, none of which is a bone of the {chosen.key} "
+                f"({wanted})."
             )
     _check_bodies(labels, chosen)
     surfaces = bone_surfaces(labels, chosen.bones, progress=ProgressSpan(progress, 0.0, 0.8))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from MultiJointSegLib.morphology.bone_measures import position_measurements
 from MultiJointSegLib.morphology.field_of_view import FieldEdge
 from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, fit_head
@@ -54,20 +52,20 @@ def measure_head(
             definition=definition,
             geometry=geometry,
             reason=reason,
-            error_estimate=error if measured and error is not None and math.isfinite(error) else None,
+            error_estimate=error,
         )
 
     return [
         one(
             "radius", "radius", head.radius_mm, "mm",
-            "Radius of the sphere nearest to the articular surface (geometric least squares with Tukey's biweight on the "
-            "connected patch of the bone's surface that covers most of one sphere).",
+            "Radius of the sphere nearest to the articular surface (geometric least squares with Tukey's biweight on "
+            "the connected patch of the bone's surface that covers most of one sphere).",
             head.radius_error_mm,
         ),
         *position_measurements(
             f"{bone}_head_center", f"{label} center", bone, head.center_mm,
             definition="Center of the head's sphere.", reason=reason,
-            error_mm=head.center_error_mm if measured and math.isfinite(head.center_error_mm) else None,
+            error_mm=head.center_error_mm,
         ),
         one(
             "residual", "sphere residual", head.residual_mm, "mm",

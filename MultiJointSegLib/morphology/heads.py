@@ -2,8 +2,8 @@
 
 Search for the head region, without any assumption on the side, the pose or the axes of the bone:
 
-1. Triangles on the edge of the field of view are put aside; 2000 points are drawn on the rest, evenly by area, each with
-   its outward normal.
+1. Triangles on the edge of the field of view are put aside; 2000 points are drawn on the rest, evenly by area, each
+   with its outward normal.
 2. Pairs of points give candidates: on a sphere the normals of two points meet in the center at equal distances. Pairs
    whose normals miss each other, or meet at unequal distances, or outside the range of radii, are dropped.
 3. A candidate's score is the area of the surface that lies on it: distance to the sphere within 4 % of the radius and
@@ -56,8 +56,10 @@ class HeadSphere:
         Inlier area over the area of all surface within 1.1 radii of the center.
     coverage : float
         Share of the whole sphere that the inlier patch covers, seen from the center (0 to 1).
-    center_error_mm, radius_error_mm : float
-        Standard errors by leaving out one eighth of the patch after the other (delete-a-group jackknife).
+    center_error_mm : float ndarray of shape (3,) or None
+    radius_error_mm : float or None
+        Standard errors (of each LPS coordinate, of the radius) by leaving out one eighth of the patch after the
+        other (delete-a-group jackknife).
     reason : str
         Why there is no sphere, else "".
     """
@@ -67,8 +69,8 @@ class HeadSphere:
     residual_mm: float
     inlier_fraction: float
     coverage: float
-    center_error_mm: float
-    radius_error_mm: float
+    center_error_mm: np.ndarray | None
+    radius_error_mm: float | None
     reason: str
 
 
@@ -184,7 +186,7 @@ def _jackknife(points: np.ndarray, weights: np.ndarray, sphere: np.ndarray) -> n
 
 
 def _none(reason: str, residual: float = float("nan"), fraction: float = 0.0, coverage: float = 0.0) -> HeadSphere:
-    return HeadSphere(None, None, residual, fraction, coverage, float("nan"), float("nan"), reason)
+    return HeadSphere(None, None, residual, fraction, coverage, None, None, reason)
 
 
 def fit_head(
@@ -243,6 +245,4 @@ def fit_head(
             residual, fraction, coverage,
         )  # fmt: skip
     error = _jackknife(patches.centers[inside], weights, sphere)
-    return HeadSphere(
-        sphere[:3], radius, residual, fraction, coverage, float(np.linalg.norm(error[:3])), float(error[3]), ""
-    )
+    return HeadSphere(sphere[:3], radius, residual, fraction, coverage, error[:3], float(error[3]), "")

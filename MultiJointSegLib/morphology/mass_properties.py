@@ -61,8 +61,8 @@ def mass_properties(surface: Surface) -> MassProperties:
     covariance = second / 120.0 / volume - np.outer(centroid, centroid)
     values, vectors = np.linalg.eigh(covariance)
     axes = vectors[:, np.argsort(values)[::-1]].T
-    for row in axes[:2]:
-        row *= np.sign(row[np.argmax(np.abs(row))])
+    for n in (0, 1):
+        axes[n] *= np.sign(axes[n, np.argmax(np.abs(axes[n]))])
     axes[2] = np.cross(axes[0], axes[1])
     return MassProperties(volume, origin + centroid, covariance, axes)
 

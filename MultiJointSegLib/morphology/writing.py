@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.morphology.measurement import Measurement
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION: Final = "1.0"
 CSV_COLUMNS = ("key", "bone", "name", "value", "unit", "error_estimate", "reason", "note", "definition", "reference")
 
 _Position = Annotated[list[float], Field(min_length=3, max_length=3)]

@@ -18,7 +18,14 @@ from MultiJointSegLib.progress import Progress, SilentProgress
 from MultiJointSegLib.surface.masks import bounding_box, well_composed
 from MultiJointSegLib.surface.mesh import Surface, from_polydata
 from MultiJointSegLib.surface.shape_interpolation import interpolate_slices
-from MultiJointSegLib.surface.smoothing import PASS_BAND, use_threads, windowed_sinc
+from MultiJointSegLib.surface.smoothing import (
+    PASS_BAND,
+    VOLUME_TOLERANCE,
+    cut_along_shorter_diagonal,
+    restore_volume,
+    use_threads,
+    windowed_sinc,
+)
 from MultiJointSegLib.surface.topology import largest_part
 
 THICK_SLICE_RATIO = 2.2
@@ -38,12 +45,12 @@ def _image(array: np.ndarray) -> vtkImageData:
 
 
 def _surface_nets(mask: np.ndarray) -> Surface:
-    """Boundary of a uint8 mask with a rim of zeros, unsmoothed, in (i, j, k) voxels of that array."""
+    """Boundary of a uint8 mask with a rim of zeros, unsmoothed, in (i, j, k) voxels of that array, as halved quads."""
     nets = vtkSurfaceNets3D()
     nets.SetInputData(_image(mask))
     nets.SetValue(0, 1)
     nets.SmoothingOff()
-    nets.SetOutputMeshTypeToTriangles()
+    nets.SetOutputMeshTypeToQuads()
     nets.Update()
     return from_polydata(nets.GetOutput())
 
@@ -62,15 +69,24 @@ def _level_surface(level: np.ndarray, smallest: float) -> Surface:
     return from_polydata(edges.GetOutput())
 
 
-def _finish(surface: Surface, geometry: Geometry, corner_ijk: np.ndarray, keep: Keep, pass_band: float) -> Surface:
+def _finish(
+    surface: Surface, geometry: Geometry, corner_ijk: np.ndarray, keep: Keep, pass_band: float, quads: bool
+) -> Surface:
     """Clean, smooth and place a mesh given in voxels from the voxel `corner_ijk` of the grid."""
     if keep == "largest":
         surface = largest_part(surface)
+    volume = abs(surface.volume_mm3) * geometry.voxel_volume_mm3
     if pass_band > 0:
-        surface = windowed_sinc(surface, pass_band=pass_band)
+        surface = windowed_sinc(surface, pass_band=pass_band, quads=quads)
     placed = Surface(geometry.index_to_point(surface.points_mm + corner_ijk), surface.triangles)
-    # Mirrored grids and permuted axes turn the mesh inside out.
-    return placed if placed.volume_mm3 >= 0 else Surface(placed.points_mm, placed.triangles[:, ::-1])
+    if quads:
+        placed = cut_along_shorter_diagonal(placed)
+    smoothed = placed.volume_mm3
+    if smoothed < 0:
+        # Mirrored grids turn the mesh inside out.
+        placed = Surface(placed.points_mm, placed.triangles[:, ::-1])
+    lost = abs(abs(smoothed) - volume)
+    return restore_volume(placed, volume) if lost > VOLUME_TOLERANCE * volume else placed
 
 
 def _thick_axis(geometry: Geometry) -> int | None:
@@ -81,7 +97,9 @@ def _thick_axis(geometry: Geometry) -> int | None:
     return axis if spacing[axis] > THICK_SLICE_RATIO * in_plane.max() else None
 
 
-def _interpolated(mask: np.ndarray, probability: np.ndarray | None, geometry: Geometry, axis: int) -> Surface:
+def _interpolated(
+    mask: np.ndarray, probability: np.ndarray | None, geometry: Geometry, axis: int, corner_ijk: np.ndarray
+) -> Surface:
     """Surface by shape-based interpolation across array axis `axis`, in (i, j, k) voxels of the padded mask."""
     order = [axis, *[a for a in range(3) if a != axis]]
     spacing = np.asarray(geometry.spacing_mm)[::-1]
@@ -95,7 +113,9 @@ def _interpolated(mask: np.ndarray, probability: np.ndarray | None, geometry: Ge
         limit = 0.75 * max(pixel)
         refined = np.clip((p - 0.5) / np.maximum(steepness, 1e-3), -limit, limit).astype(np.float32)
         refined = np.where(slices, np.maximum(refined, 0.0), np.minimum(refined, 0.0))
-    level = interpolate_slices(slices, (float(pixel[0]), float(pixel[1])), float(pitch), steps, refined)
+    before = corner_ijk[2 - axis]
+    cut = bool(before < 0), bool(before + len(slices) > geometry.size[2 - axis])
+    level = interpolate_slices(slices, (float(pixel[0]), float(pixel[1])), float(pitch), steps, refined, cut)
     surface = _level_surface(level, _SMALLEST_LEVEL * min(pixel))
     points = surface.points_mm / (1.0, 1.0, float(steps))
     placed = np.empty_like(points)
@@ -140,11 +160,12 @@ def surface_from_mask(mask: Volume, *, keep: Keep = "largest", pass_band: float 
     corner = np.array([s.start - 1 for s in box[::-1]], float)
     padded = np.pad(inside[box], 1).view(np.uint8)
     axis = _thick_axis(mask.geometry)
-    if axis is None:
-        surface = _surface_nets(well_composed(padded))
-    else:
-        surface = _interpolated(padded, None, mask.geometry, axis)
-    return _finish(surface, mask.geometry, corner, keep, pass_band)
+    surface = (
+        _surface_nets(well_composed(padded))
+        if axis is None
+        else _interpolated(padded, None, mask.geometry, axis, corner)
+    )
+    return _finish(surface, mask.geometry, corner, keep, pass_band, quads=axis is None)
 
 
 def surface_from_probability(
@@ -190,13 +211,15 @@ def surface_from_probability(
     level = np.pad(probability.array[wide].astype(np.float32), 1)
     filled = np.pad(inside[wide], 1)
     margin = np.float32(_SMALLEST_LEVEL)
+    # Where the mask was corrected, the probability is turned round, so that the surface runs along the mask there.
+    level = np.where(filled == (level >= 0.5), level, 1.0 - level)
     level = np.where(filled, np.maximum(level, 0.5 + margin), np.minimum(level, 0.5 - margin))
     axis = _thick_axis(probability.geometry)
     if axis is None:
         surface = _level_surface(level - np.float32(0.5), _SMALLEST_LEVEL)
     else:
-        surface = _interpolated(filled, level, probability.geometry, axis)
-    return _finish(surface, probability.geometry, corner, keep, pass_band)
+        surface = _interpolated(filled, level, probability.geometry, axis, corner)
+    return _finish(surface, probability.geometry, corner, keep, pass_band, quads=False)
 
 
 def bone_surfaces(

@@ -27,7 +27,7 @@ _FACES = tuple(tuple(n for n in range(8) if (n >> axis) & 1 == side) for axis in
 
 
 def _filled(code: int) -> int:
-    """Block code after filling what makes the boundary inside the block not a manifold; the same code if nothing does."""
+    """Block code after filling what keeps the boundary inside the block from being a manifold."""
     inside = {n for n in range(8) if code & _CORNER_BITS[n]}
     fill: set[int] = set()
     for face in _FACES:
@@ -45,7 +45,7 @@ _CRITICAL = np.arange(256) != _FILLED
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     """Smallest box of array slices that holds every nonzero voxel of a (k, j, i) array; None if there is none."""
-    flat = mask.any(axis=2)
+    flat = np.asarray(mask.any(axis=2))
     spans = []
     for line in (flat.any(axis=1), flat.any(axis=0)):
         where = np.flatnonzero(line)

@@ -37,7 +37,7 @@ class Surface:
         triangles = np.ascontiguousarray(self.triangles, np.int64)
         if points.ndim != 2 or points.shape[1] != 3 or triangles.ndim != 2 or triangles.shape[1] != 3:
             raise MultiJointSegError(
-                f"A surface needs (n, 3) points and triangles, not {points.shape}, {triangles.shape}."
+                f"A surface needs (n, 3) points and triangles, not {points.shape} and {triangles.shape}."
             )
         if not np.isfinite(points).all():
             raise MultiJointSegError("A surface point is not finite.")
@@ -78,7 +78,7 @@ class Surface:
 
 
 def to_polydata(surface: Surface) -> vtkPolyData:
-    """vtkPolyData with the same points (double, LPS mm) and triangles."""
+    """Polygonal data of VTK with the same points (double, LPS mm) and triangles."""
     points = vtkPoints()
     points.SetData(numpy_to_vtk(surface.points_mm, deep=True))
     cells = vtkCellArray()

@@ -29,7 +29,15 @@ class _End:
 class _Stack:
     """Slices (s, h, w) with distances and outlines; the first and the last slice and the rim are empty."""
 
-    def __init__(self, mask: np.ndarray, pixel_mm: tuple[float, float], pitch_mm: float, refined: np.ndarray | None):
+    def __init__(
+        self,
+        mask: np.ndarray,
+        pixel_mm: tuple[float, float],
+        pitch_mm: float,
+        refined: np.ndarray | None,
+        cut: tuple[bool, bool],
+    ) -> None:
+        self.cut = cut
         self.mask = mask
         self.pixel_mm = pixel_mm
         self.pitch_mm = pitch_mm
@@ -43,7 +51,7 @@ class _Stack:
         self.depth_mm = np.zeros(count + 1)
         if count:
             self.depth_mm[1:] = ndimage.maximum(self.level, self.outline, np.arange(1, count + 1))
-        self.filled = mask.any(axis=(1, 2))
+        self.filled = np.asarray(mask.any(axis=(1, 2)))
 
     def signed_distance(self, mask: np.ndarray) -> np.ndarray:
         """Distance (s, h, w) to the outline within each slice, mm, positive inside."""
@@ -63,6 +71,11 @@ class _Stack:
 
     def _end(self, label: int, here: int, behind: int) -> _End:
         s = self.pitch_mm
+        if (here == 1 and behind == 2 and self.cut[0]) or (
+            here == len(self.mask) - 2 and behind == here - 1 and self.cut[1]
+        ):
+            # The bone goes on where nothing was imaged: a flat end with hardly a rim, half a slice away.
+            return _End(label, 0.5 * s, min(float(self.depth_mm[label]), 0.5 * max(self.pixel_mm)))
         square = self.area_mm2[label] / np.pi
         height = float(np.sqrt(square))
         if 0 <= behind < len(self.mask):
@@ -121,6 +134,7 @@ def interpolate_slices(
     pitch_mm: float,
     steps: int,
     refined_mm: np.ndarray | None = None,
+    cut: tuple[bool, bool] = (False, False),
 ) -> np.ndarray:
     """Level function on `steps` times finer slices.
 
@@ -137,13 +151,16 @@ def interpolate_slices(
     refined_mm : float32 ndarray of shape (s, h, w) or None
         Signed distance to the outline next to the outline, positive inside, where it is known better than by whole
         pixels (from probabilities).
+    cut : tuple of 2 bool
+        Whether the first and the last slice inside the rim are the outermost ones of the examination: outlines there
+        are closed flat, half a slice away, because the bone's end was not imaged.
 
     Returns
     -------
     float32 ndarray of shape ((s - 1) * steps + 1, h, w)
         About the signed distance in mm, positive inside; slice ``n * steps`` is slice n of the input.
     """
-    stack = _Stack(mask, pixel_mm, pitch_mm, refined_mm)
+    stack = _Stack(mask, pixel_mm, pitch_mm, refined_mm, cut)
     fine = np.empty(((len(mask) - 1) * steps + 1, *mask.shape[1:]), np.float32)
     for k in range(len(mask) - 1):
         fine[k * steps] = stack.level[k]
