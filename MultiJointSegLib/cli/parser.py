@@ -86,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
             description=summary[:1].upper() + summary[1:] + ".",
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         for add in fill:
             add(made)

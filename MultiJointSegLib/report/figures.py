@@ -19,6 +19,10 @@ from MultiJointSegLib.report.slice_picture import crop_box, gray_window, slice_p
 SLICES_PER_BONE = 4
 SLICES_PER_OTHER_PLANE = 3
 DOUBTFUL_SLICES = 6
+_LARGE_PX = (372, 330)
+_SMALL_PX = (372, 255)
+"""Largest width and height of a slice: three or more fit in a row."""
+
 OBLIQUE_FROM_DEG = 5.0
 """Tilt of a grid axis from which a plane is called oblique."""
 
@@ -76,7 +80,9 @@ class FigureMaker:
         """The plane whose slices the network saw."""
         return self._acquired
 
-    def _picture(self, view: DisplayView, index: int, caption: str, emphasis: Bone | None, height_px: int) -> Picture:
+    def _picture(
+        self, view: DisplayView, index: int, caption: str, emphasis: Bone | None, limit_px: tuple[int, int]
+    ) -> Picture:
         png = slice_picture(
             self._content.volume,
             self._content.labels,
@@ -86,7 +92,7 @@ class FigureMaker:
             window=self._window,
             box=self._boxes[view.plane],
             emphasis=emphasis,
-            height_px=height_px,
+            limit_px=limit_px,
         )
         return Picture(data_address(png), caption)
 
@@ -100,7 +106,7 @@ class FigureMaker:
             indices = slices_through(found, view.slice_axis, SLICES_PER_OTHER_PLANE) or [count // 2]
             kind = "acquired plane" if view is self._acquired else "reformatted"
             note = f"{kind}, pixel {view.column_mm:.2f} × {view.row_mm:.2f} mm, {_numbering(view)}"
-            pictures = [self._picture(view, i, f"slice {i + 1} of {count}", None, 330) for i in indices]
+            pictures = [self._picture(view, i, f"slice {i + 1} of {count}", None, _LARGE_PX) for i in indices]
             rows.append(PictureRow(plane_title(view), note, pictures))
         return rows
 
@@ -115,7 +121,7 @@ class FigureMaker:
             mask = self._content.labels.array == bone.label
             indices = slices_through(mask, view.slice_axis, SLICES_PER_BONE)
             note = "" if indices else "not found in this examination"
-            pictures = [self._picture(view, i, f"slice {i + 1} of {count}", bone, 260) for i in indices]
+            pictures = [self._picture(view, i, f"slice {i + 1} of {count}", bone, _SMALL_PX) for i in indices]
             rows.append(PictureRow(bone.name, note, pictures))
         return rows
 
@@ -127,7 +133,7 @@ class FigureMaker:
         for key, index, uncertainty in worst:
             bone = bone_of(key)
             caption = f"{bone.name}, slice {index + 1} of {count}: uncertainty {uncertainty:.2f}"
-            pictures.append(self._picture(self._acquired, index, caption, bone, 260))
+            pictures.append(self._picture(self._acquired, index, caption, bone, _SMALL_PX))
         return pictures
 
 

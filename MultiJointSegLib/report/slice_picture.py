@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ MARGIN_MM = 25.0
 """Surroundings of the bones that are shown."""
 
 _DPI = 100
+_SMALLEST_PX = 60
 _TEXT = {
     "color": "white",
     "fontsize": 11,
@@ -56,6 +58,12 @@ def crop_box(labels: Volume, view: DisplayView) -> tuple[slice, slice]:
     return bounds[0], bounds[1]
 
 
+def outline_color(bone: Bone) -> tuple[float, float, float]:
+    """The bone's color, bright and saturated enough for a thin line on gray; red, green, blue, 0 to 1."""
+    hue, lightness, _ = colorsys.rgb_to_hls(*(value / 255 for value in bone.color))
+    return colorsys.hls_to_rgb(hue, max(lightness, 0.6), 1.0)
+
+
 def _letters(axes: Axes, view: DisplayView) -> None:
     place = {"transform": axes.transAxes, **_TEXT}
     axes.text(0.015, 0.5, view.left, ha="left", va="center", **place)
@@ -74,7 +82,7 @@ def slice_picture(
     window: tuple[float, float],
     box: tuple[slice, slice],
     emphasis: Bone | None = None,
-    height_px: int = 340,
+    limit_px: tuple[int, int] = (372, 330),
 ) -> bytes:
     """One slice with the bones' outlines and the letters of its edges.
 
@@ -90,8 +98,9 @@ def slice_picture(
         Rows and columns on the screen; see `crop_box`.
     emphasis
         The bone whose outline is drawn strongest; all alike if None.
-    height_px
-        Height of the picture; its width follows from the spacing, so that a millimeter is as long in both directions.
+    limit_px
+        Largest width and height; the picture's own follow from the spacing, so that a millimeter is as long in both
+        directions.
 
     Returns
     -------
@@ -102,7 +111,8 @@ def slice_picture(
     marks = view.slice(labels.array, index)[box]
     rows, columns = image.shape
     height_mm, width_mm = rows * view.row_mm, columns * view.column_mm
-    width_px = int(np.clip(height_px * width_mm / height_mm, 120, 1200))
+    scale = min(limit_px[0] / width_mm, limit_px[1] / height_mm)
+    width_px, height_px = max(_SMALLEST_PX, round(scale * width_mm)), max(_SMALLEST_PX, round(scale * height_mm))
     figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor="black")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -123,8 +133,9 @@ def slice_picture(
         mask = marks == bone.label
         if mask.any() and min(mask.shape) > 1:
             strong = emphasis is None or emphasis.key == bone.key
-            color = np.asarray(bone.color) / 255
-            axes.contour(x_mm, y_mm, mask, levels=[0.5], colors=[color], linewidths=1.6 if strong else 0.7)
+            axes.contour(
+                x_mm, y_mm, mask, levels=[0.5], colors=[outline_color(bone)], linewidths=1.6 if strong else 0.8
+            )
     axes.set_xlim(0, width_mm)
     axes.set_ylim(height_mm, 0)
     _letters(axes, view)

@@ -22,7 +22,7 @@ from MultiJointSegLib.surface.mesh import Surface
 RENDERING_TIMEOUT_S = 120.0
 """Software rendering of a million triangles takes a few seconds; a hung driver must not hold up the result."""
 
-_SIZE_PX = (370, 480)
+_SIZE_PX = (356, 470)
 _SCALE_BARS_MM = (100, 50, 20, 10, 5)
 _ROOT = Path(__file__).resolve().parents[2]
 
