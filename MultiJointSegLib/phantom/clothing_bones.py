@@ -11,6 +11,8 @@ from MultiJointSegLib.phantom.tissue_map import BoneField, Tissue
 
 _LONG = (1, 2, 3, 7)
 _PLATE_LIKE = (8, 9)
+SCAR_AGE_YEARS = 16.0
+"""From this age on a growth plate that is given is painted as the scar of a closed one."""
 
 
 def bounding_box(mask: np.ndarray, margin: int) -> tuple[slice, slice, slice] | None:
@@ -62,7 +64,11 @@ def paint_bone(
     cortex = grid.refine(np.maximum(cortex * (1 + 0.2 * noise), 0.45))
     red = grid.refine(_red_marrow(bone, grid, from_joint, age_years, rng))
     marrow = np.where(red > 0, Tissue.RED_MARROW, Tissue.FATTY_MARROW).astype(np.uint8)
-    if bone.physis_mm is not None:
+    if bone.physis_mm is not None and age_years >= SCAR_AGE_YEARS:
+        # A closed plate stays visible as a thin dark line with gaps.
+        patchy = grid.refine(0.45 + 0.35 * smooth_noise(grid.shape, grid.spacing_mm, 8.0, rng))
+        marrow[np.abs(bone.physis_mm[box]) < patchy * rng.uniform(0.4, 1.2)] = Tissue.CORTICAL_BONE
+    elif bone.physis_mm is not None:
         p = bone.physis_mm[box]
         marrow[(p < 0) & (red < 2.5)] = Tissue.FATTY_MARROW
         thickness = float(np.interp(age_years, [2, 10, 15], [2.6, 1.8, 1.1]) * rng.uniform(0.8, 1.2))

@@ -1,4 +1,4 @@
-"""Between the bones: articular cartilage, joint fluid, and at the knee menisci, ligaments and the fat pad."""
+"""Between the bones: articular cartilage, joint fluid, and at the knee the menisci."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MultiJointSegLib.anatomy.catalog import all_bones
 from MultiJointSegLib.imaging.geometry import Geometry
-from MultiJointSegLib.phantom.tissue_map import BoneField
+from MultiJointSegLib.phantom.clothing_fields import CoarseGrid, smooth_step
+from MultiJointSegLib.phantom.clothing_frame import Frame
+from MultiJointSegLib.phantom.tissue_map import BoneField, Tissue
 
 FAR_MM = 12.0
 
@@ -38,7 +41,7 @@ def find_neighbors(bones: Sequence[BoneField], shape: tuple[int, int, int]) -> N
     owner = np.zeros(shape, np.uint8)
     other = np.zeros(shape, np.uint8)
     for number, bone in enumerate(bones, 1):
-        box = _box_below(bone.distance_mm, FAR_MM)
+        box = box_below(bone.distance_mm, FAR_MM)
         if box is None:
             continue
         d = bone.distance_mm[box]
@@ -51,7 +54,8 @@ def find_neighbors(bones: Sequence[BoneField], shape: tuple[int, int, int]) -> N
     return Neighbors(first, second, owner, other)
 
 
-def _box_below(distance_mm: np.ndarray, limit_mm: float) -> tuple[slice, slice, slice] | None:
+def box_below(distance_mm: np.ndarray, limit_mm: float) -> tuple[slice, slice, slice] | None:
+    """Slices that hold (about) all voxels closer than the limit; None if there are none."""
     ranges = []
     low = distance_mm[::4, ::4, ::4] < limit_mm + 4.0
     for axis in range(3):
@@ -62,19 +66,130 @@ def _box_below(distance_mm: np.ndarray, limit_mm: float) -> tuple[slice, slice, 
     return ranges[0], ranges[1], ranges[2]
 
 
-def cartilage_mask(bones: Sequence[BoneField], near: Neighbors, geometry: Geometry, gap_mm: float) -> np.ndarray:
-    """Voxels of articular cartilage: close to one bone while another bone of the joint lies close behind the gap.
+def paint_joint(
+    tissue: np.ndarray,
+    bones: Sequence[BoneField],
+    near: Neighbors,
+    geometry: Geometry,
+    frame: Frame,
+    joint: str,
+    rng: np.random.Generator,
+) -> None:
+    """Write fluid film, menisci and cartilage outside the bones into `tissue`.
 
-    Parameters
-    ----------
-    gap_mm : float
-        Widest gap between two bones that still counts as a joint space.
+    Cartilage covers a bone where another bone of the scene lies within a few millimeters, and where the joint's
+    anatomy says so although nothing faces it (trochlea, posterior condyles, the round of a head). Its thickness
+    tapers off toward the edge of that region.
     """
-    thickness = np.array([0.0] + [b.cartilage_mm for b in bones], np.float32)
-    facing = (near.first_mm > 0) & (near.first_mm + near.second_mm < gap_mm) & (near.other > 0)
-    return facing & (near.first_mm <= thickness[near.owner])
+    keys = {b.label: b.key for b in all_bones()}
+    facing_mm = max([b.cartilage_mm for b in bones] + [1.0]) * 1.4 + 1.6
+    gap = near.first_mm + near.second_mm
+    narrow = (near.first_mm > 0) & (near.other > 0) & (gap < facing_mm + 1.5)
+    tissue[narrow & (gap < facing_mm)] = Tissue.FLUID
+    if joint == "knee":
+        _paint_menisci(tissue, bones, near, geometry, frame, rng, keys)
+    for number, bone in enumerate(bones, 1):
+        box = box_below(bone.distance_mm, 8.0)
+        if box is None or bone.cartilage_mm <= 0:
+            continue
+        mine = (near.owner[box] == number) & (near.first_mm[box] > 0)
+        weight = smooth_step(gap[box], facing_mm + 1.0, facing_mm - 1.0) * (near.other[box] > 0)
+        extra = _articular_region(bone, box, geometry, frame, joint, keys.get(bone.label, ""))
+        if extra is not None:
+            weight = np.maximum(weight, extra)
+        thickness = bone.cartilage_mm * weight * (1 if bone.label else 0.6)
+        tissue[box][mine & (near.first_mm[box] < thickness) & (thickness > 0.4)] = Tissue.CARTILAGE
 
 
-def fluid_mask(near: Neighbors, gap_mm: float) -> np.ndarray:
-    """Voxels of the thin joint space between facing bones."""
-    return (near.first_mm > 0) & (near.first_mm + near.second_mm < gap_mm) & (near.other > 0)
+def _articular_region(
+    bone: BoneField, box: tuple[slice, slice, slice], geometry: Geometry, frame: Frame, joint: str, key: str
+) -> np.ndarray | None:
+    """Weight 0 to 1 (on the box of the fine grid) of surfaces that bear cartilage without a close partner."""
+    if (joint, key) not in (("knee", "femur"), ("shoulder", "humerus"), ("hip", "femur"), ("knee", "patella")):
+        return None
+    spacing = geometry.spacing_mm[0]
+    d = bone.distance_mm[box]
+    origin = [o + s.start * spacing for o, s in zip(geometry.origin_mm, reversed(box), strict=True)]
+    local = Geometry(tuple(reversed(d.shape)), geometry.spacing_mm, tuple(origin))
+    grid = CoarseGrid(local, 3)
+    coarse = grid.coarsen(d)
+    if min(coarse.shape) < 3:
+        return None
+    dz, dy, dx = np.gradient(coarse)
+    norm = np.sqrt(dx**2 + dy**2 + dz**2) + 1e-3
+    nlat, nant, nsup = (np.float32(r[0]) * dx + np.float32(r[1]) * dy + np.float32(r[2]) * dz for r in frame.axes)
+    nlat, nant, nsup = nlat / norm, nant / norm, nsup / norm
+    lat, ant, sup = np.broadcast_arrays(*frame.coordinates(*grid.points()))
+    s = frame.scale
+    if key == "patella":
+        weight = smooth_step(-nant, 0.2, 0.6)
+    elif joint == "knee":
+        low = frame.clouds["femur"]
+        bottom = low[:, 2].min()
+        depth = low[low[:, 2] < bottom + 35 * s]
+        front, rear = depth[:, 1].max(), depth[:, 1].min()
+        level = (sup - bottom) / s
+        forward = (ant - rear) / max(front - rear, 1.0)
+        below = smooth_step(-nsup, -0.25, 0.05) * smooth_step(level, 34, 26)
+        trochlea = smooth_step(nant, 0.3, 0.6) * smooth_step(level, 42, 34) * smooth_step(forward, 0.6, 0.75)
+        trochlea = trochlea * smooth_step(np.abs(lat - depth[:, 0].mean()) / s, 30, 22)
+        sides = smooth_step(np.abs(nlat), 0.85, 0.65)
+        weight = np.maximum(below * smooth_step(level, 40, 20), trochlea) * sides
+    else:
+        partner = frame.clouds.get("scapula" if joint == "shoulder" else "hip_bone")
+        if partner is None:
+            return None
+        close = partner[np.argsort(((partner - _head_center(frame, key)) ** 2).sum(1))[:400]].mean(0)
+        toward = close - _head_center(frame, key)
+        toward = toward / max(float(np.linalg.norm(toward)), 1e-3) + np.array([0, 0, 0.35])
+        toward /= np.linalg.norm(toward)
+        reach = np.sqrt(sum((c - h) ** 2 for c, h in zip((lat, ant, sup), _head_center(frame, key), strict=True))) / s
+        weight = smooth_step(nlat * toward[0] + nant * toward[1] + nsup * toward[2], -0.15, 0.15)
+        weight = weight * smooth_step(reach, 34, 29)
+    return grid.refine(np.asarray(weight, np.float32))
+
+
+def _head_center(frame: Frame, key: str) -> np.ndarray:
+    cloud = frame.clouds[key]
+    if key == "humerus":
+        top = cloud[cloud[:, 2] > cloud[:, 2].max() - 40 * frame.scale]
+        return np.asarray((top.min(0) + top.max(0)) / 2)
+    top = cloud[cloud[:, 2] > -30 * frame.scale]
+    return np.asarray(top[np.argsort(top[:, 0])[: max(len(top) // 4, 1)]].mean(0))
+
+
+def _paint_menisci(tissue, bones, near, geometry, frame, rng, keys) -> None:  # noqa: ANN001
+    """Two crescents at the rim of the tibial plateau, wedge-shaped because the joint space widens outward."""
+    number = {keys.get(b.label, ""): n for n, b in enumerate(bones, 1)}
+    if "femur" not in number or "tibia" not in number:
+        return
+    s = frame.scale
+    pair = (near.owner == number["femur"]) & (near.other == number["tibia"])
+    pair |= (near.owner == number["tibia"]) & (near.other == number["femur"])
+    pair &= (near.first_mm > 0) & (near.first_mm + near.second_mm < 13 * s)
+    if not pair.any():
+        return
+    k, j, i = np.nonzero(pair)
+    x, y, z = CoarseGrid(geometry, 1).points()
+    lat, ant, sup = frame.coordinates(x[0, 0, i], y[0, j, 0], z[k, 0, 0])
+    tibia = frame.clouds["tibia"]
+    rim = tibia[tibia[:, 2] > -12 * s]
+    half_width = np.ptp(rim[:, 0]) / 2
+    half_depth = np.ptp(rim[:, 1]) / 2
+    middle = (rim.min(0) + rim.max(0)) / 2
+    inner = rng.uniform(0.42, 0.58, 2)
+    mask = np.zeros(len(k), bool)
+    for side, center, edge in ((-1, -0.48, inner[0]), (1, 0.48, inner[1])):
+        u = (lat - middle[0] - center * half_width) / (0.52 * half_width)
+        v = (ant - middle[1]) / (0.80 * half_depth)
+        radius = np.sqrt(u**2 + v**2)
+        # The horns stop at the intercondylar eminence.
+        open_side = (side * u < -0.45) & (np.abs(v) < 0.75)
+        mask |= (radius > edge) & (radius < 1.12) & ~open_side & (side * (lat - middle[0]) > 0)
+    mask &= np.abs(sup) < 11 * s
+    tissue[k[mask], j[mask], i[mask]] = Tissue.MENISCUS
+    if rng.uniform() < 0.25:
+        # Degenerated parts are brighter.
+        waves = [np.sin(2 * np.pi * c / rng.uniform(9, 20) + rng.uniform(0, 6)) for c in (lat, ant, sup)]
+        wear = mask & (np.sum(waves, axis=0) > 1.7)
+        tissue[k[wear], j[wear], i[wear]] = Tissue.CARTILAGE

@@ -11,6 +11,7 @@ import numpy as np
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.phantom.clothing import clothe
+from MultiJointSegLib.phantom.clothing_bones import SCAR_AGE_YEARS
 from MultiJointSegLib.phantom.clothing_fields import CoarseGrid, linear_weights, resample_separable
 from MultiJointSegLib.phantom.real_shapes_growth import physis_rule
 from MultiJointSegLib.phantom.real_shapes_pose import Warp, pose_scene, random_warp
@@ -70,11 +71,12 @@ class ShapeCase:
         coarse = CoarseGrid(geometry, max(1, round(_WARP_STEP_MM / spacing_mm)))
         warp = random_warp(coarse.shape, coarse.spacing_mm, scale, rng, mirror=self.mirrored, bend=deform)
         pose = pose_scene(scene, rng, move=deform)
-        open_plates = age < CLOSING_AGE_YEARS
+        # Closed growth plates leave a scar in many people.
+        plates = age < CLOSING_AGE_YEARS or (age >= SCAR_AGE_YEARS and rng.uniform() < 0.6)
         cartilage_mm = float(np.interp(age, [2, 8, 16], [4.0, 3.0, 2.2]) * rng.uniform(0.85, 1.15))
         fields = []
         for bone in scene.bones:
-            rule = physis_rule(scene, bone, age) if open_plates else None
+            rule = physis_rule(scene, bone, age) if plates else None
             sampled = _sample(bone, pose[bone.name], rule, warp, coarse, scene.center_mm)
             if sampled is not None:
                 fields.append(BoneField(bone.label, *sampled, cartilage_mm))

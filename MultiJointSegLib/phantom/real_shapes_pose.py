@@ -136,7 +136,22 @@ _POSES: dict[str, Callable[[Scene, np.random.Generator, bool], Pose]] = {"knee":
 
 def pose_scene(scene: Scene, rng: np.random.Generator, *, move: bool) -> Pose:
     """Pose of every bone: as scanned but with healthy gaps, or (move) with small random joint motion."""
-    return _POSES[scene.joint](scene, rng, move)
+    pose = _POSES[scene.joint](scene, rng, move)
+    if move:
+        # How the limb lies in the scanner; a bent knee is bent to both sides of the table's long axis.
+        turn = np.eye(4)
+        for axis, spread in ((np.array([1.0, 0, 0]), 5.0), (np.array([0, 1.0, 0]), 4.0), (np.array([0, 0, 1.0]), 10.0)):
+            turn = rotation_about(axis, rng.normal(0, spread), scene.center_mm) @ turn
+        if scene.joint == "knee":
+            flexion = _swing_deg(pose["tibia"])
+            turn = turn @ rotation_about(np.array([1.0, 0, 0]), -0.5 * flexion, scene.center_mm)
+        pose = {name: turn @ matrix for name, matrix in pose.items()}
+    return pose
+
+
+def _swing_deg(matrix: np.ndarray) -> float:
+    """Angle of a rotation about +x."""
+    return float(np.rad2deg(np.arctan2(matrix[2, 1], matrix[1, 1])))
 
 
 @dataclass(frozen=True, slots=True)
