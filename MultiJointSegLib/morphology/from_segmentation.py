@@ -46,7 +46,9 @@ def present_labels(labels: Volume) -> tuple[int, ...]:
     low = int(array.min())
     if low < 0:
         raise InputError(f"The file holds negative values (lowest {low}); a label map holds {_known()}.")
-    values = np.flatnonzero(np.bincount(array.ravel())) if int(array.max()) < 65536 else np.unique(array)
+    # Counting is much faster than sorting, but only for small values.
+    small = int(array.max()) < 65536
+    values = np.flatnonzero(np.bincount(array.astype(np.int64).ravel())) if small else np.unique(array)
     found = tuple(int(v) for v in values if v)
     if not found:
         raise InputError("The segmentation is empty: every voxel is 0. Segment at least one bone first.")
