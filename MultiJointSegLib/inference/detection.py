@@ -23,6 +23,9 @@ EVIDENCE_FLOOR = 1e-3
 DETECTION_PITCH_MM = 3.0
 """Slices closer than this repeat each other; for detection every n-th is enough."""
 
+ADVICE = "If you know that it is one of them, name it."
+"""Last sentence of a refusal by the network."""
+
 CT_AIR_LEVEL = -500
 CT_AIR_FRACTION = 0.005
 """An image without a stated modality is taken for CT when this fraction lies below -500, as air in Hounsfield units
@@ -176,7 +179,7 @@ def detect_joint(
         scores[OTHER],
         scores,
         f"The images do not show any joint that this model knows ({known}): the nearest is the {best} with a score of "
-        f"{scores[best]:.2f}, {settings.accept_threshold:.2f} is needed. If you know that it is one of them, name it.",
+        f"{scores[best]:.2f}, {settings.accept_threshold:.2f} is needed. {ADVICE}",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError, RefusalError
@@ -16,6 +17,7 @@ from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.inference.batches import BatchRunner, padded
 from MultiJointSegLib.inference.bundle import ModelBundle
 from MultiJointSegLib.inference.detection import (
+    ADVICE,
     Detection,
     article,
     detect_joint,
@@ -71,6 +73,9 @@ class Segmenter:
         if self.tta not in TTA_OPTIONS:
             raise InputError(f"Unknown test-time option '{self.tta}'; known are {', '.join(TTA_OPTIONS)}.")
         self.device = choose_device(device, runtime=runtime)
+        # Also for the resampling around the network: torch counts the machine's cores, not those it may use.
+        if torch.get_num_threads() > self.device.threads:
+            torch.set_num_threads(self.device.threads)
         self._runner = BatchRunner(bundle, self.device, precision=precision, memory_bytes=memory_bytes)
 
     def detect(self, volume: Volume, *, progress: Progress | None = None) -> Detection:
@@ -210,10 +215,12 @@ class Segmenter:
                 raise RefusalError(detection.reason)
             return detection.joint
         if detection.joint != forced:
-            seen = f"the images look like {article(detection.joint)}" if detection.joint else detection.reason
-            warnings.append(
-                f"The {forced} was segmented because you named it, but: {seen.rstrip('.')}. Check the result."
-            )
+            if detection.joint:
+                seen = f"the images look like {article(detection.joint)} (score {detection.confidence:.2f})."
+            else:
+                seen = detection.reason.removesuffix(ADVICE).rstrip()
+                seen = seen[0].lower() + seen[1:]
+            warnings.append(f"The {forced} was segmented because you named it, but {seen} Check the result.")
         return forced
 
     def _probabilities(self, slices: CanonicalSlices, joint: str, progress: Progress) -> np.ndarray:

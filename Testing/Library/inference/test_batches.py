@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from MultiJointSegLib.errors import CancelledError, MultiJointSegError
-from MultiJointSegLib.inference.batches import BatchRunner, is_out_of_memory, padded
+from MultiJointSegLib.inference.batches import BYTES_PER_PIXEL, BatchRunner, is_out_of_memory, padded
 from MultiJointSegLib.inference.device import DeviceChoice
 from MultiJointSegLib.progress import CallbackProgress
 
@@ -93,8 +93,8 @@ def test_cancel_between_batches(runner, images):
 
 
 def test_the_batch_follows_the_memory(bundle):
-    small = BatchRunner(bundle, TORCH, memory_bytes=100_000_000)
-    assert small.batch_size(256, 256) == 1
+    small = BatchRunner(bundle, TORCH, memory_bytes=BYTES_PER_PIXEL * 256 * 256)
+    assert small.batch_size(384, 384) == small.batch_size(256, 256) == 1
     assert small.batch_size(128, 128) == 4
     assert BatchRunner(bundle, TORCH).batch_size(64, 64) == 8
 

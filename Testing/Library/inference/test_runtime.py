@@ -1,4 +1,3 @@
-import importlib
 import importlib.util
 import sys
 
@@ -12,6 +11,26 @@ from MultiJointSegLib.inference.runtime import TorchRuntime, create_runtime
 CPU = {name: DeviceChoice("cpu", name, "test", 1) for name in ("torch", "openvino", "onnx")}
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed.")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converted_once():
+    """Tracing takes seconds: share it between the tests of this file."""
+    if importlib.util.find_spec("openvino") is None:
+        yield
+        return
+    from MultiJointSegLib.inference import openvino_runtime
+
+    convert, memory = openvino_runtime.convert, {}
+
+    def remembered(graph):
+        if graph.graph_name not in memory:
+            memory[graph.graph_name] = convert(graph)
+        return memory[graph.graph_name].clone()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino_runtime, "convert", remembered)
+        yield
 
 
 @pytest.fixture
