@@ -23,8 +23,9 @@ def slices_through(mask: np.ndarray, axis: int, count: int) -> list[int]:
     """
     others = tuple(a for a in range(3) if a != axis)
     area = mask.sum(axis=others).astype(float)
-    if area.sum() == 0:
+    holding = np.flatnonzero(area)
+    if holding.size == 0:
         return []
-    share = (np.cumsum(area) - area / 2) / area.sum()
+    share = ((np.cumsum(area) - area / 2) / area.sum())[holding]
     wanted = (np.arange(count) + 0.5) / count
-    return sorted({int(np.abs(share - w).argmin()) for w in wanted})
+    return sorted({int(holding[np.abs(share - w).argmin()]) for w in wanted})

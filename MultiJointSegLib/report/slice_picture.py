@@ -61,7 +61,7 @@ def crop_box(labels: Volume, view: DisplayView) -> tuple[slice, slice]:
 def outline_color(bone: Bone) -> tuple[float, float, float]:
     """The bone's color, bright and saturated enough for a thin line on gray; red, green, blue, 0 to 1."""
     hue, lightness, _ = colorsys.rgb_to_hls(*(value / 255 for value in bone.color))
-    return colorsys.hls_to_rgb(hue, max(lightness, 0.6), 1.0)
+    return colorsys.hls_to_rgb(hue, min(max(lightness, 0.6), 0.7), 1.0)
 
 
 def _letters(axes: Axes, view: DisplayView) -> None:
