@@ -1,14 +1,13 @@
-"""The one place where the library meets the code that writes scenes for 3D Slicer, if it is installed."""
+"""The one place where the library meets the code that writes scenes for 3D Slicer."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MultiJointSegLib.pipeline.result import SCENE_NAME, SEGMENTATION_NAME, SceneWriter
+from MultiJointSegLib.pipeline.result import SCENE_NAME, SEGMENTATION_NAME
 
 if TYPE_CHECKING:
     from MultiJointSegLib.anatomy.catalog import Bone
@@ -17,15 +16,7 @@ if TYPE_CHECKING:
     from MultiJointSegLib.surface.mesh import Surface
 
 
-def find_scene_writer() -> SceneWriter | None:
-    """The writer of scene.mrb and segmentation.seg.nrrd, or None without the packages of 3D Slicer."""
-    for name in ("slicer", "MultiJointSegSlicer"):
-        if importlib.util.find_spec(name) is None:
-            return None
-    return _write_scene
-
-
-def _write_scene(
+def write_scene(
     folder: Path,
     *,
     volume: Volume,
@@ -36,7 +27,19 @@ def _write_scene(
     name: str,
     side: str | None,
 ) -> None:
-    scene = importlib.import_module("MultiJointSegSlicer.scene")
+    """Write `SEGMENTATION_NAME` and `SCENE_NAME`: the scene writer that the command line gives to the pipeline.
+
+    Raises
+    ------
+    ImportError
+        With a sentence, if the scene code or the packages of 3D Slicer are not installed.
+    """
+    try:
+        scene = importlib.import_module("MultiJointSegSlicer.scene")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "The package MultiJointSegSlicer is not installed; install MultiJointSeg with pip and the extra 'slicer'."
+        ) from error
     scene.write_segmentation(folder / SEGMENTATION_NAME, labels, bones, side=side)
     scene.write_scene_bundle(
         folder / SCENE_NAME,

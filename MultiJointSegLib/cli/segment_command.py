@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from MultiJointSegLib.cli.outcome import Outcome
-from MultiJointSegLib.cli.scene_output import find_scene_writer
+from MultiJointSegLib.cli.scene_output import write_scene
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.pipeline.result import REPORT_NAME, SCENE_NAME, ExaminationResult
 from MultiJointSegLib.pipeline.segment_examination import segment_examination
@@ -34,7 +34,7 @@ def segment(
             overwrite=overwrite,
             record_paths=arguments.record_paths,
             progress=progress,
-            scene_writer=find_scene_writer(),
+            scene_writer=write_scene,
         )
 
 

@@ -18,7 +18,7 @@ from MultiJointSegLib.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
-    from MultiJointSegLib.inference.segmenter import SegmentationResult, Segmenter
+    from MultiJointSegLib.inference.segmenter import Segmenter
 
 STAGES = {
     "Reading the examination": 4,
@@ -141,7 +141,7 @@ def segment_examination(
             write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
         with clock.stage("Writing the scene"):
             no_scene = write_scene(folder, scene_writer, volume, segmentation, surfaces, measurements)
-        warnings = [*_reader_warnings(volume), *segmentation.warnings, *_missing_bones(segmentation), *no_scene]
+        warnings = [*_reader_warnings(volume), *segmentation.warnings, *no_scene]
         run = run_record(volume, segmentation, segmenter, joint_given=joint != "auto")
         run |= {"input": read, "timings_s": rounded(clock.timings_s), "warnings": warnings}
         if record_paths:
@@ -183,11 +183,3 @@ def segment_examination(
 def _reader_warnings(volume: Volume) -> list[str]:
     found = volume.metadata.get("warnings", [])
     return [str(sentence) for sentence in found] if isinstance(found, list) else []
-
-
-def _missing_bones(segmentation: SegmentationResult) -> list[str]:
-    return [
-        f"The {bone.name.lower()} was not found in this examination."
-        for bone in segmentation.joint.bones
-        if not (segmentation.labels.array == bone.label).any()
-    ]

@@ -117,7 +117,8 @@ def _facts(content: ReportContent, plane: str) -> list[tuple[str, str]]:
         ("repetition_time_ms", "Repetition time", " ms"),
     ):
         if metadata.get(key) not in (None, ""):
-            facts.append((name, f"{metadata[key]}{unit}"))
+            value = metadata[key]
+            facts.append((name, f"{value:.4g}{unit}" if isinstance(value, float) else f"{value}{unit}"))
     return facts
 
 

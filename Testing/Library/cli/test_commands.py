@@ -19,7 +19,7 @@ from MultiJointSegLib.pipeline.segment_examination import STAGES
 @pytest.fixture(autouse=True)
 def _no_scene(monkeypatch):
     """The scene has its own tests; here it would only take time."""
-    monkeypatch.setattr("MultiJointSegLib.cli.segment_command.find_scene_writer", lambda: None)
+    monkeypatch.setattr("MultiJointSegLib.cli.segment_command.write_scene", None)
 
 
 @pytest.fixture
