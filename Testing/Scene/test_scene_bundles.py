@@ -4,6 +4,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from MultiJointSegSlicer.scene import (
     volume_from_node,
     write_scene_bundle,
     write_scene_files,
+    write_segmentation,
 )
 from MultiJointSegSlicer.scene.coordinates import flip_points
 from MultiJointSegSlicer.scene.terminology import terminology_entry
@@ -245,3 +247,28 @@ def test_bundle_that_cannot_be_read_is_a_sentence(tmp_path, content) -> None:
         open_scene_bundle(path),
     ):
         pass
+
+
+def test_relative_paths_work_and_the_working_directory_stays(tmp_path, an_examination, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_scene_bundle(Path("scene.mrb"), **an_examination.arguments())
+    with open_scene_bundle(Path("scene.mrb")) as scene:
+        assert scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is not None
+    write_segmentation(Path("a.seg.nrrd"), an_examination.labels, an_examination.bones)
+    assert read_segmentation(Path("a.seg.nrrd")).array.any()
+    Path("broken.mrb").write_bytes(b"PK")
+    with pytest.raises(InputError), open_scene_bundle(Path("broken.mrb")):
+        pass
+    assert Path.cwd() == tmp_path
+
+
+def test_loaded_bundle_shows_the_measured_surfaces_in_3d_and_the_masks_in_slices(tmp_path, an_examination) -> None:
+    path = tmp_path / "scene.mrb"
+    write_scene_bundle(path, **an_examination.arguments())
+    with open_scene_bundle(path) as scene:
+        nodes = find_results(scene, scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))
+        assert all(model.GetDisplayNode().GetVisibility() for model in nodes.models.values())
+        assert not any(model.GetDisplayNode().GetVisibility2D() for model in nodes.models.values())
+        display = nodes.segmentation.GetDisplayNode()
+        assert (display.GetVisibility(), display.GetVisibility3D()) == (1, 0)
+        assert all(display.GetSegmentVisibility2DFill(key) for key in ("femur", "tibia", "fibula", "patella"))

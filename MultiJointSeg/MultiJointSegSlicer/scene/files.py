@@ -26,6 +26,7 @@ def written_whole(path: Path, *, suffix: str) -> Iterator[Path]:
     MultiJointSegError
         If nothing was written.
     """
+    path = path.absolute()
     if not path.name.endswith(suffix):
         raise InputError(f"The file name '{path.name}' must end with '{suffix}'.")
     try:

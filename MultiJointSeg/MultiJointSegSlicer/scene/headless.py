@@ -62,10 +62,12 @@ def open_scene_bundle(path: Path) -> Iterator[Scene]:
     InputError
         If the file does not exist or cannot be read as a bundle.
     """
+    path = path.absolute()
     if not path.is_file():
         raise InputError(f"There is no file {path}; give the path of a scene bundle (.mrb).")
     with headless_scene() as scene:
-        with without_vtk_messages():
+        # Slicer unpacks in a working directory of its own, and stays there when it fails.
+        with without_vtk_messages(), contextlib.chdir(Path.cwd()):
             loaded = scene.ReadFromMRB(str(path))
         if not loaded:
             raise InputError(f"{path} could not be read as a scene bundle (.mrb); it may be damaged. Write it again.")

@@ -66,7 +66,6 @@ def _add(scene: Scene, polydata: Any, bone: Bone | None, name: str, *, visible: 
     display = node.GetDisplayNode()
     display.SetOpacity(opacity)
     display.SetVisibility(visible)
-    display.SetVisibility2D(visible)
     if bone is not None:
         display.SetColor([channel / 255.0 for channel in bone.color])
         node.SetAttribute(BONE_ATTRIBUTE, bone.key)

@@ -44,6 +44,7 @@ def read_segmentation(path: Path, *, bones: Sequence[Bone] | None = None) -> Vol
     InputError
         If the file is missing or cannot be read, or as in `labels_from_node`.
     """
+    path = path.absolute()
     if not path.is_file():
         raise InputError(f"There is no file {path}; give the path of a segmentation (.seg.nrrd).")
     unusable = InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -48,6 +48,17 @@ def show_in_views(scene: Scene, volume_node: Node, segmentation_node: Node | Non
         camera.SetPosition(center[0], center[1] + distance, center[2])
         camera.SetViewUp(0.0, 0.0, 1.0)
         camera.ResetClippingRange()
+
+
+def show_measured_surfaces(segmentation_node: Node, models: Iterable[Node]) -> None:
+    """Show the models in 3-D instead of the segmentation, which stays in the slices.
+
+    For scenes that are written: when Slicer loads one, it makes the segmentation's surfaces anew from the masks, with
+    the steps of thick slices, while the models keep the surfaces that were measured.
+    """
+    segmentation_node.GetDisplayNode().SetVisibility3D(False)
+    for model in models:
+        model.GetDisplayNode().SetVisibility(True)
 
 
 def _create_views(scene: Scene) -> None:

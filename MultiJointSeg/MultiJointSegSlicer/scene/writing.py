@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from MultiJointSegSlicer.scene.files import written_whole
 from MultiJointSegSlicer.scene.headless import headless_scene
 from MultiJointSegSlicer.scene.mrml import slicer, without_vtk_messages
 from MultiJointSegSlicer.scene.segmentations import add_segmentation_node
-from MultiJointSegSlicer.scene.views import show_in_views
+from MultiJointSegSlicer.scene.views import show_in_views, show_measured_surfaces
 
 SEGMENTATION_NAME = "segmentation.seg.nrrd"
 SCENE_NAME = "scene.mrb"
@@ -72,7 +73,7 @@ def write_scene_bundle(
 ) -> None:
     """Write an examination and its results as one scene bundle (``.mrb``), ready to be opened in 3D Slicer.
 
-    The slice views show the examination and the 3-D view looks at the bones. See `building.build_scene` for the
+    The slice views show the examination, the 3-D view the measured surfaces. See `building.build_scene` for the
     parameters.
 
     Raises
@@ -97,8 +98,10 @@ def write_scene_bundle(
             progress=progress,
         )
         show_in_views(scene, nodes.volume, nodes.segmentation, create=True)
+        if nodes.models:
+            show_measured_surfaces(nodes.segmentation, nodes.models.values())
         messages = slicer.vtkMRMLMessageCollection()
-        with without_vtk_messages():
+        with without_vtk_messages(), contextlib.chdir(Path.cwd()):
             written = scene.WriteToMRB(str(partial), None, messages)
         if not written:
             raise MultiJointSegError(f"{path} could not be written: {_messages(messages)}")
