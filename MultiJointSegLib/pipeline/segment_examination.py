@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MultiJointSegLib import anatomy
+from MultiJointSegLib.inference.manifest import read_manifest
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 from MultiJointSegLib.pipeline.result import ExaminationResult, ExaminationSegmenter, SceneWriter
@@ -119,6 +120,8 @@ def segment_examination(
     clock = StageClock(progress or SilentProgress(), STAGES)
     if joint != "auto":
         anatomy.joint(joint)
+    if model is not None:
+        read_manifest(Path(model))
     source = check_source(input_path, output=output)
     with staged_folder(output, overwrite=overwrite, own_names=names.RESULT_NAMES) as folder:
         with clock.stage("Reading the examination"):

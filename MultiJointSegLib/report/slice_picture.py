@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ MARGIN_MM = 25.0
 
 _DPI = 100
 _SMALLEST_PX = 60
-_TEXT = {
+_TEXT: dict[str, Any] = {
     "color": "white",
     "fontsize": 11,
     "fontweight": "bold",
@@ -65,7 +66,7 @@ def outline_color(bone: Bone) -> tuple[float, float, float]:
 
 
 def _letters(axes: Axes, view: DisplayView) -> None:
-    place = {"transform": axes.transAxes, **_TEXT}
+    place: dict[str, Any] = {"transform": axes.transAxes, **_TEXT}
     axes.text(0.015, 0.5, view.left, ha="left", va="center", **place)
     axes.text(0.985, 0.5, view.right, ha="right", va="center", **place)
     axes.text(0.5, 0.985, view.top, ha="center", va="top", **place)
