@@ -14,9 +14,9 @@ from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
 
-# Sagittal slices as scanners store them: i to the back, j to the feet, k to the left.
+# Sagittal slices as scanners store them: i to the back, j to the feet, k to the right.
 _GEOMETRY = Geometry(
-    (48, 64, 14), (2.0, 2.0, 5.0), (-30.0, -48.0, 62.0), ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
+    (48, 64, 14), (2.0, 2.0, 5.0), (32.5, -48.0, 62.0), ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
 )
 _ELLIPSOIDS = {  # center and half axes, LPS mm
     "femur": ((0, 0, 32), (26, 24, 26)),

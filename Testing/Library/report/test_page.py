@@ -113,7 +113,7 @@ def test_pictures_are_there_and_whole(page):
         "48 × 64 × 14 voxels",
         "The slices are thick & few.",
         "Anterior view",
-        "numbered from R to L",
+        "numbered from L to R",
         "12 346",
         "± 12.30",
         "mm³",
