@@ -34,7 +34,7 @@ _MUSCLES = {
 def plan_hip(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     """Strands of one hip with half of the pelvis; `bulk` relative to an average adult."""
     s = frame.scale
-    plan = Plan(closing_mm=28.0 * s, cover_mm=2.0 * s, slack_mm=((0.0, rng.uniform(3, 7) * s),))
+    plan = Plan(closing_mm=28.0 * s, cover_mm=2.0 * s, slack_mm=((0.0, rng.uniform(4, 11) * s),))
     for rows in _MUSCLES.values():
         thickness = np.sqrt(bulk) * rng.uniform(0.85, 1.15)
         jitter = rng.normal(0, 2.5, 3)

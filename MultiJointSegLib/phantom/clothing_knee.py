@@ -22,10 +22,10 @@ _THIGH = {
 # The same, from the middle of the tibia.
 _SHANK = {
     "gastrocnemius_medial": [
-        (-17, -31, 24, 5), (-20, -37, 0, 11), (-22, -42, -35, 18), (-24, -50, -85, 24), (-22, -52, -200, 24),
+        (-17, -30, 28, 5), (-20, -36, 8, 12), (-22, -42, -35, 19), (-24, -50, -85, 24), (-22, -52, -200, 24),
     ],
     "gastrocnemius_lateral": [
-        (17, -31, 24, 5), (19, -36, 0, 10), (20, -41, -35, 16), (22, -48, -85, 21), (20, -50, -200, 20),
+        (17, -30, 28, 5), (19, -35, 8, 11), (20, -41, -35, 17), (22, -48, -85, 21), (20, -50, -200, 20),
     ],
     "popliteus": [(18, -24, 0, 3), (2, -25, -22, 7), (-10, -21, -50, 8), (-14, -18, -85, 4)],
     "soleus": [(22, -30, -28, 4), (12, -36, -60, 11), (2, -38, -100, 18), (0, -38, -200, 20)],
@@ -39,7 +39,7 @@ def plan_knee(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     """Strands of one knee; `bulk` is the muscle bulk relative to an average adult."""
     s = frame.scale
     full = rng.uniform(5, 11)
-    slack = ((-60 * s, full * s), (-5 * s, 1.5 * s), (20 * s, 1.5 * s), (80 * s, full * s))
+    slack = ((-60 * s, full * s), (-5 * s, 2.5 * s), (20 * s, 2.5 * s), (80 * s, full * s))
     plan = Plan(closing_mm=30.0 * s, cover_mm=1.0 * s, slack_mm=slack)
     for table, bone, start in ((_THIGH, "femur", 45.0), (_SHANK, "tibia", -45.0)):
         for rows in table.values():
@@ -92,6 +92,9 @@ def _add_extensor_apparatus(plan: Plan, frame: Frame, rng: np.random.Generator) 
         half = rng.uniform(1.8, 2.8) * s
         path = [lowest + [0, 1.5 * s, 2 * s], 0.5 * (lowest + tuberosity) + [0, 2.0 * s, 0], tuberosity + [0, 1.0 * s, 0]]
         plan.tendons.append(Strand(frame.points(path), np.full(3, half), wide, rng.uniform(4.0, 5.5)))
+        for side in (-17, 17):
+            pad = [0.5 * (lowest + tuberosity) + [side * s, -9 * s, 4 * s], lowest + [side * s, -9 * s, 10 * s]]
+            plan.pads.append(Strand(frame.points(pad), np.array([9.0, 10.0]) * s))
     if rng.uniform() < 0.8:
         over = patella[np.argmax(patella[:, 1])]
         path = [lowest + [0, 2.0 * s, 0], over + [0, 1.5 * s, 0], highest + [0, 1.5 * s, 0]]

@@ -37,7 +37,7 @@ _ARM = {
 def plan_shoulder(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     """Strands of one shoulder with a quarter of the chest; `bulk` relative to an average adult."""
     s = frame.scale
-    plan = Plan(closing_mm=26.0 * s, cover_mm=1.0 * s, slack_mm=((0.0, rng.uniform(3, 7) * s),))
+    plan = Plan(closing_mm=42.0 * s, cover_mm=1.0 * s, slack_mm=((0.0, rng.uniform(4, 12) * s),))
     head, medial, behind = _landmarks(frame)
     for table, along_scapula in ((_CUFF, True), (_ARM, False)):
         for rows in table.values():

@@ -16,7 +16,8 @@ from MultiJointSegLib.phantom.clothing_fields import CoarseGrid, linear_weights,
 from MultiJointSegLib.phantom.real_shapes_growth import physis_rule
 from MultiJointSegLib.phantom.real_shapes_pose import Warp, pose_scene, random_warp
 from MultiJointSegLib.phantom.real_shapes_reading import CLIP_MM, BoneShape
-from MultiJointSegLib.phantom.real_shapes_scenes import Scene, load_scene, scene_names
+from MultiJointSegLib.phantom.real_shapes_scenes import load_scene, scene_names
+from MultiJointSegLib.phantom.real_shapes_types import Scene
 from MultiJointSegLib.phantom.tissue_map import BoneField, TissueMap
 
 CLOSING_AGE_YEARS = 15.0

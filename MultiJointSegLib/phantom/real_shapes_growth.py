@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from MultiJointSegLib.phantom.real_shapes_reading import BoneShape
-from MultiJointSegLib.phantom.real_shapes_scenes import Scene
+from MultiJointSegLib.phantom.real_shapes_types import Scene
 
 PhysisRule = Callable[[np.ndarray], np.ndarray]
 """From LPS points (..., 3) in the bone's frame to the signed distance in mm to the middle of its growth plate,
@@ -34,6 +34,8 @@ def physis_rule(scene: Scene, bone: BoneShape, age_years: float) -> PhysisRule |
         return lambda p: level - p[..., 2]
     if scene.joint == "ankle" and bone.name in ("tibia", "fibula"):
         return _distal_leg(scene, bone)
+    if scene.joint == "shoulder" and bone.name == "humerus":
+        return _humerus_proximal(points)
     if scene.joint == "ankle" and bone.name == "calcaneus" and 6 <= age_years:
         rear, depth = points[:, 1].max(), np.ptp(points[:, 1])
         height = points[:, 2].mean()
@@ -93,5 +95,19 @@ def _distal_leg(scene: Scene, bone: BoneShape) -> PhysisRule:
         v = -(p[..., 1] - middle[1]) / (0.5 * width)
         hump = 0.08 * width * np.exp(-((u - 0.3) ** 2 + (v - 0.3) ** 2) / 0.12)
         return p[..., 2] - level - hump
+
+    return rule
+
+
+def _humerus_proximal(points: np.ndarray) -> PhysisRule:
+    top = points[points[:, 2] > points[:, 2].max() - 40]
+    width = np.ptp(top[:, 1])
+    middle = (top.min(0) + top.max(0)) / 2
+    level = points[:, 2].max() - 0.72 * width
+
+    def rule(p: np.ndarray) -> np.ndarray:
+        away = np.sqrt((p[..., 0] - middle[0]) ** 2 + (p[..., 1] - middle[1]) ** 2)
+        # A tent: highest in the middle, 30 degrees steep.
+        return (level - 0.55 * (away - 0.35 * width) - p[..., 2]) * 0.88
 
     return rule

@@ -9,7 +9,7 @@ import numpy as np
 
 from MultiJointSegLib.phantom.clothing_fields import smooth_noise
 from MultiJointSegLib.phantom.real_shapes_reading import BoneShape
-from MultiJointSegLib.phantom.real_shapes_scenes import Scene
+from MultiJointSegLib.phantom.real_shapes_types import Scene
 
 Pose = dict[str, np.ndarray]
 """4x4 rigid matrix (LPS) of each bone by name."""
@@ -131,7 +131,30 @@ def _pose_ankle(scene: Scene, rng: np.random.Generator, move: bool) -> Pose:
     return pose
 
 
-_POSES: dict[str, Callable[[Scene, np.random.Generator, bool], Pose]] = {"knee": _pose_knee, "ankle": _pose_ankle}
+def _pose_shoulder(scene: Scene, rng: np.random.Generator, move: bool) -> Pose:
+    pose = {b.name: np.eye(4) for b in scene.bones}
+    humerus = scene.bone("humerus")
+    assert humerus is not None
+    head = np.zeros(3)
+    if move:
+        turn = rotation_about(np.array([0, 0, 1.0]), float(rng.uniform(-40, 30)), head)
+        # The arm hangs or is held a little away from a right side: its lower end moves to -x.
+        lift = rotation_about(np.array([0, 1.0, 0]), float(rng.uniform(-2, 30)), head)
+        swing = rotation_about(np.array([1.0, 0, 0]), float(rng.normal(0, 8)), head)
+        pose["humerus"] = swing @ lift @ turn
+        tip = rotation_about(np.array([0, 1.0, 0]), float(rng.normal(0, 5)), head)
+        pose["scapula"] = rotation_about(np.array([1.0, 0, 0]), float(rng.normal(0, 5)), head) @ tip
+    outward = np.array([-0.8, -0.5, -0.35])
+    bring_to_gap(scene, pose, ("scapula",), ("humerus",), outward, float(rng.uniform(2.0, 4.0)))
+    bring_to_gap(scene, pose, ("scapula",), ("clavicle",), np.array([1.0, -0.5, 0.1]), float(rng.uniform(2.0, 4.0)))
+    return pose
+
+
+_POSES: dict[str, Callable[[Scene, np.random.Generator, bool], Pose]] = {
+    "knee": _pose_knee,
+    "ankle": _pose_ankle,
+    "shoulder": _pose_shoulder,
+}
 
 
 def pose_scene(scene: Scene, rng: np.random.Generator, *, move: bool) -> Pose:

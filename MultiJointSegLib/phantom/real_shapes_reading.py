@@ -46,6 +46,26 @@ class BoneShape:
     geometry: Geometry
     surface_mm: np.ndarray
 
+    def moved(self, matrix: np.ndarray, offset_mm: np.ndarray) -> BoneShape:
+        """Scaled and shifted copy: p -> matrix @ p + offset, with a diagonal matrix (negative entries mirror).
+
+        Only for grids along the patient axes.
+        """
+        factors = np.diag(matrix)
+        size = float(np.abs(factors).mean())
+        array = self.distance
+        origin = np.array(self.geometry.origin_mm)
+        last = origin + (np.array(self.geometry.size) - 1) * self.geometry.spacing_mm
+        for axis in range(3):
+            if factors[axis] < 0:
+                array = np.flip(array, 2 - axis)
+                origin[axis], last[axis] = last[axis], origin[axis]
+        spacing = np.abs(factors) * self.geometry.spacing_mm
+        geometry = Geometry(self.geometry.size, tuple(spacing), tuple(factors * origin + offset_mm))
+        surface = (self.surface_mm @ matrix.T + offset_mm).astype(np.float32)
+        scaled = np.clip(array * size, -CLIP_MM * _UNITS_PER_MM, CLIP_MM * _UNITS_PER_MM)
+        return BoneShape(self.name, self.label, np.rint(scaled).astype(np.int16), geometry, surface)
+
     def sample(self, points_mm: np.ndarray) -> np.ndarray:
         """Signed distance in mm, float32 (...,), at LPS points (..., 3); beyond the grid its border goes on."""
         index = self.geometry.point_to_index(points_mm)
@@ -108,8 +128,14 @@ def transform_mesh(mesh: vtk.vtkPolyData, matrix: np.ndarray) -> vtk.vtkPolyData
     apply = vtk.vtkTransformPolyDataFilter()
     apply.SetInputData(mesh)
     apply.SetTransform(transform)
-    apply.Update()
-    return apply.GetOutput()
+    if np.linalg.det(np.asarray(matrix, float)[:3, :3]) > 0:
+        apply.Update()
+        return apply.GetOutput()
+    reverse = vtk.vtkReverseSense()
+    reverse.SetInputConnection(apply.GetOutputPort())
+    reverse.ReverseCellsOn()
+    reverse.Update()
+    return reverse.GetOutput()
 
 
 def mesh_components(mesh: vtk.vtkPolyData, *, minimum_fraction: float = 0.01) -> list[vtk.vtkPolyData]:
@@ -186,6 +212,79 @@ def _voxelize(mesh: vtk.vtkPolyData, geometry: Geometry) -> np.ndarray:
     convert.Update()
     scalars = convert.GetOutput().GetPointData().GetScalars()
     return numpy_support.vtk_to_numpy(scalars).reshape(geometry.array_shape).astype(bool)
+
+
+def filled_mask(
+    mesh: vtk.vtkPolyData, *, cut_high: bool, spacing_mm: float = 0.8, closing_mm: float = 3.0
+) -> tuple[np.ndarray, Geometry]:
+    """Solid voxels of a bone whose mesh leaves the marrow space open.
+
+    The voxels are closed with a ball and holes are filled in every slice of all three directions.
+
+    Parameters
+    ----------
+    cut_high : bool
+        Whether the shaft is cut at the upper end (femur) or at the lower one; the grid ends there with the mesh.
+
+    Returns
+    -------
+    bool (k, j, i) and its grid
+    """
+    bounds = np.array(mesh.GetBounds()).reshape(3, 2)
+    size = np.ceil((bounds[:, 1] - bounds[:, 0]) / spacing_mm).astype(int) + 1
+    below, above = np.array([14, 14, 0 if not cut_high else 14]), np.array([14, 14, 0 if cut_high else 14])
+    low = bounds[:, 0] - below * spacing_mm
+    geometry = Geometry(tuple(size + below + above), (spacing_mm,) * 3, tuple(low))
+    mask = np.pad(_voxelize(mesh, geometry), 8, mode="edge")
+    reach = ndimage.distance_transform_edt(~mask) * spacing_mm < closing_mm
+    mask |= ndimage.distance_transform_edt(reach) * spacing_mm > closing_mm
+    for axis in range(3):
+        for n in range(mask.shape[axis]):
+            at = tuple(n if a == axis else slice(None) for a in range(3))
+            mask[at] = ndimage.binary_fill_holes(mask[at])
+    return mask[8:-8, 8:-8, 8:-8], geometry
+
+
+def split_fibula(
+    mask: np.ndarray, geometry: Geometry, *, side: str, core_mm: float = 2.5
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Tibia and fibula of a common mask.
+
+    Cores deeper than `core_mm` are told apart in the lowest slices, where two bones lie side by side (the larger is
+    the tibia), and followed upward through overlapping slices; every voxel then goes to the nearer core.
+
+    Returns
+    -------
+    tibia, fibula : bool (k, j, i); fibula None if the slices show one bone only
+    """
+    depth = ndimage.distance_transform_edt(np.pad(mask, ((8, 8), (0, 0), (0, 0)), mode="edge"))[8:-8]
+    depth = depth * geometry.spacing_mm[0]
+    fibula = np.zeros(mask.shape, bool)
+    previous: np.ndarray | None = None
+    for k in range(mask.shape[0]):
+        parts, count = ndimage.label(mask[k] & (depth[k] > core_mm))
+        if count == 0:
+            continue
+        sizes = np.bincount(parts.ravel())[1:]
+        if previous is None:
+            if count < 2 or sizes.min() < 20:
+                continue
+            core = parts == np.argsort(sizes)[-2] + 1
+        else:
+            names = np.unique(parts[previous & (parts > 0)])
+            names = [n for n in names if sizes[n - 1] < 2.5 * previous.sum() + 60]
+            core = np.isin(parts, names) if len(names) else np.zeros_like(previous)
+        if not core.any():
+            break
+        fibula[k] = core
+        previous = core
+    if fibula.sum() * geometry.voxel_volume_mm3 < 500.0:
+        return mask, None
+    tibia_core = mask & (depth > core_mm) & ~fibula
+    to_fibula = ndimage.distance_transform_edt(~fibula)
+    to_tibia = ndimage.distance_transform_edt(~tibia_core)
+    belongs = mask & (to_fibula < to_tibia) & (to_fibula * geometry.spacing_mm[0] < 12.0)
+    return mask & ~belongs, belongs
 
 
 def read_labels(path: Path) -> tuple[np.ndarray, Geometry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from MultiJointSegLib.anatomy.catalog import bone as catalog_bone
 from MultiJointSegLib.phantom.real_shapes_reading import (
     BoneShape,
+    filled_mask,
     guard_permitted,
     mask_to_shape,
     mesh_components,
@@ -18,32 +19,14 @@ from MultiJointSegLib.phantom.real_shapes_reading import (
     mesh_to_shape,
     read_labels,
     read_mesh,
+    split_fibula,
     transform_mesh,
 )
+from MultiJointSegLib.phantom.real_shapes_shoulder import SHOULDER_PAIRS, load_shoulder
+from MultiJointSegLib.phantom.real_shapes_types import Scene
 
 REACH_MM = 150.0
 """How far from the joint shafts are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Bones of one joint in one frame (LPS mm), all of one side.
-
-    Parameters
-    ----------
-    joint, side : str
-    bones : tuple of BoneShape
-    center_mm : float ndarray (3,), middle of the joint
-    """
-
-    joint: str
-    side: str
-    bones: tuple[BoneShape, ...]
-    center_mm: np.ndarray
-
-    def bone(self, name: str) -> BoneShape | None:
-        """The bone of that name, or None."""
-        return next((b for b in self.bones if b.name == name), None)
 
 
 _FOOT = (
@@ -60,10 +43,13 @@ def scene_names(folder: Path) -> list[tuple[str, str]]:
     names += [("knee", f"pybiomech_{letter}") for letter in "abcd"]
     names += [("knee", n) for n in ("mskt_right_knee_example", "mskt_T2_label", "mskt_sag_3d_dess_right")]
     names += [("knee", "skm_segmentation_corrected")]
+    names += [("shoulder", pair) for pair in SHOULDER_PAIRS]
     return [(joint, name) for joint, name in names if _first_file(folder, joint, name).exists()]
 
 
 def _first_file(folder: Path, joint: str, name: str) -> Path:
+    if joint == "shoulder":
+        return folder / "shoulder" / "meshes" / "myo_sim_clavicle.stl"
     meshes = folder / "knee" / "meshes"
     if name == "bmf":
         return meshes / "bmf_right_tibia.stl"
@@ -77,6 +63,8 @@ def _first_file(folder: Path, joint: str, name: str) -> Path:
 @lru_cache(maxsize=64)
 def load_scene(folder: Path, joint: str, name: str) -> Scene:
     """Read and place the bones of one scene; kept in memory."""
+    if joint == "shoulder":
+        return load_shoulder(folder, name, REACH_MM)
     if name == "bmf":
         return _bmf_knee(folder) if joint == "knee" else _bmf_ankle(folder)
     if name.startswith("llp26"):
@@ -160,28 +148,85 @@ def _shift(vector: np.ndarray) -> np.ndarray:
 
 
 def _pybiomech_knee(folder: Path, name: str) -> Scene:
-    """Femur and tibia (with fibula) of a cadaver knee; b, c, d lie with the front to +x and are turned to -y."""
-    femur = read_mesh(folder / "knee" / "meshes" / f"{name}_femur.stl")
-    tibia = read_mesh(folder / "knee" / "meshes" / f"{name}_tibia.stl")
+    """Femur and tibia of a cadaver knee, with the fibula cut off the tibia where they are fused.
+
+    The meshes follow bone density, so marrow spaces are open: they are filled. The knees are turned so that the
+    rear ends of both condyles lie in one frontal plane (b, c and d lie with the front to +x in the files). What a
+    source lacks, patella or fibula, is taken from the assembled limb at the size of this knee.
+    """
+    meshes = {b: read_mesh(folder / "knee" / "meshes" / f"{name}_{b}.stl") for b in ("femur", "tibia")}
     turn = np.eye(4)
     if not name.endswith("_a"):
         turn[:2, :2] = [[0, 1], [-1, 0]]
-    femur, tibia = transform_mesh(femur, turn), transform_mesh(tibia, turn)
-    points, low = mesh_points(tibia), mesh_points(femur)
-    top = points[:, 2].max()
-    near = low[low[:, 2] < low[:, 2].min() + 35]
-    center = np.array([*((near.min(0) + near.max(0)) / 2)[:2], top])
-    bones = []
-    for mesh, bone, cut_axis_high in ((femur, "femur", True), (tibia, "tibia", False)):
-        bounds = np.array(mesh.GetBounds()).reshape(3, 2)
-        box_low, box_high = bounds[:, 0] - 10, bounds[:, 1] + 10
-        # The shafts were cut: the grid ends 3 mm inside the cut, so that they go on.
-        if cut_axis_high:
-            box_high[2] = bounds[2, 1] - 3
-        else:
-            box_low[2] = bounds[2, 0] + 3
-        bones.append(mesh_to_shape(mesh, bone, catalog_bone(bone).label, box_mm=(box_low, box_high)))
-    return Scene("knee", "right", tuple(bones), center)
+    turn = _square_condyles(mesh_points(transform_mesh(meshes["femur"], turn))) @ turn
+    meshes = {b: transform_mesh(m, turn) for b, m in meshes.items()}
+    # The shell of knee d has the widest gaps.
+    closing_mm = 6.0 if name.endswith("_d") else 3.0
+    masks = {b: filled_mask(m, cut_high=b == "femur", closing_mm=closing_mm) for b, m in meshes.items()}
+    tibia, fibula = split_fibula(*masks["tibia"], side="right")
+    parts = {"femur": masks["femur"][0], "tibia": tibia}
+    shapes = []
+    for bone, mask in parts.items():
+        shapes.append(mask_to_shape(mask, masks[bone][1], bone, catalog_bone(bone).label, trim_mm=3.0))
+    if fibula is not None:
+        shapes.append(mask_to_shape(fibula, masks["tibia"][1], "fibula", catalog_bone("fibula").label, trim_mm=3.0))
+    return _completed(folder, Scene("knee", "right", tuple(shapes), _knee_center(shapes)))
+
+
+def _square_condyles(femur: np.ndarray) -> np.ndarray:
+    """Rotation about z (4x4) after which the rearmost points of both condyles have the same y."""
+    total = np.eye(4)
+    points = femur[femur[:, 2] < femur[:, 2].min() + 35]
+    for _ in range(4):
+        middle = (points[:, 0].min() + points[:, 0].max()) / 2
+        a = points[points[:, 0] < middle - 5]
+        b = points[points[:, 0] > middle + 5]
+        a, b = a[np.argmax(a[:, 1])], b[np.argmax(b[:, 1])]
+        angle = -np.arctan2(b[1] - a[1], b[0] - a[0])
+        step = np.eye(4)
+        step[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        points = points @ step[:3, :3].T
+        total = step @ total
+    return total
+
+
+def _knee_center(shapes: Sequence[BoneShape]) -> np.ndarray:
+    femur = next(b for b in shapes if b.name == "femur").surface_mm
+    tibia = next(b for b in shapes if b.name == "tibia").surface_mm
+    level = (femur[:, 2].min() + np.percentile(tibia[:, 2], 99)) / 2
+    near = femur[femur[:, 2] < femur[:, 2].min() + 35]
+    return np.array([*((near.min(0) + near.max(0)) / 2)[:2], level])
+
+
+def _completed(folder: Path, scene: Scene) -> Scene:
+    """Scene with patella and fibula borrowed from the assembled limb, scaled by the width of femur and tibia."""
+    lender = load_scene(folder, "knee", "bmf")
+    mirror = lender.side != scene.side
+    bones = list(scene.bones)
+    for name, host, top in (("patella", "femur", False), ("fibula", "tibia", True)):
+        if scene.bone(name) is not None:
+            continue
+        lent, theirs, ours = lender.bone(name), lender.bone(host), scene.bone(host)
+        assert lent is not None and theirs is not None and ours is not None
+        a, size_a = _host_frame(theirs.surface_mm, top)
+        b, size_b = _host_frame(ours.surface_mm, top)
+        factors = np.full(3, size_b / size_a)
+        if mirror:
+            factors[0] *= -1
+        bones.append(lent.moved(np.diag(factors), b - factors * a))
+    return Scene(scene.joint, scene.side, tuple(bones), scene.center_mm)
+
+
+def _host_frame(points: np.ndarray, top: bool) -> tuple[np.ndarray, float]:
+    """Reference point and width of the end of a femur (lowest, frontmost) or tibia (highest, rearmost)."""
+    if top:
+        level = float(np.percentile(points[points[:, 2] > points[:, 2].max() - 15][:, 2], 70))
+        near = points[np.abs(points[:, 2] - (level - 8)) < 8]
+    else:
+        level = float(points[:, 2].min())
+        near = points[points[:, 2] < level + 35]
+    middle = (near[:, 0].min() + near[:, 0].max()) / 2
+    return np.array([middle, near[:, 1].max() if top else near[:, 1].min(), level]), float(np.ptp(near[:, 0]))
 
 
 def _label_knee(folder: Path, name: str) -> Scene:
@@ -192,10 +237,6 @@ def _label_knee(folder: Path, name: str) -> Scene:
     if name == "mskt_sag_3d_dess_right":
         values["fibula"] = 8
     bones = tuple(mask_to_shape(array == v, geometry, n, catalog_bone(n).label) for n, v in values.items())
-    femur, tibia = bones[0].surface_mm, next(b for b in bones if b.name == "tibia").surface_mm
-    level = (femur[:, 2].min() + np.percentile(tibia[:, 2], 99)) / 2
-    near = femur[femur[:, 2] < femur[:, 2].min() + 35]
-    center = np.array([*((near.min(0) + near.max(0)) / 2)[:2], level])
     # Told from the lateral tibial cartilage, and for the last from the place in the scanner.
     side = "left" if name in ("mskt_T2_label", "skm_segmentation_corrected") else "right"
-    return Scene("knee", side, bones, center)
+    return _completed(folder, Scene("knee", side, bones, _knee_center(bones)))
