@@ -31,6 +31,9 @@ from MultiJointSegLib.surface.topology import largest_part
 THICK_SLICE_RATIO = 2.2
 """Slices thicker than this many pixels are interpolated by shape; below, plain surface nets are as accurate."""
 
+_THICK_SLICE_MESH_MM = 1.0
+"""In-plane mesh resolution on thick slices: finer pixels still shape the outlines, but make no smaller triangles."""
+
 _SMALLEST_LEVEL = 0.01
 """Levels closer to the surface than this share of a voxel are moved off it: they would make degenerate triangles."""
 
@@ -97,33 +100,47 @@ def _thick_axis(geometry: Geometry) -> int | None:
     return axis if spacing[axis] > THICK_SLICE_RATIO * in_plane.max() else None
 
 
+def _outline_distance(probability: np.ndarray, slices: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    """Signed distance (s, h, w) in mm to the outline in each slice, right next to it only: (p - 1/2) / |grad p|."""
+    steepness = np.hypot(np.gradient(probability, pixel_mm[0], axis=1), np.gradient(probability, pixel_mm[1], axis=2))
+    limit = 0.75 * max(pixel_mm)
+    distance = np.clip((probability - 0.5) / np.maximum(steepness, 1e-3), -limit, limit).astype(np.float32)
+    return np.where(slices, np.maximum(distance, 0.0), np.minimum(distance, 0.0))
+
+
 def _interpolated(
     mask: np.ndarray, probability: np.ndarray | None, geometry: Geometry, axis: int, corner_ijk: np.ndarray
 ) -> Surface:
     """Surface by shape-based interpolation across array axis `axis`, in (i, j, k) voxels of the padded mask."""
     order = [axis, *[a for a in range(3) if a != axis]]
-    spacing = np.asarray(geometry.spacing_mm)[::-1]
-    pitch, *pixel = spacing[order]
-    steps = int(np.ceil(pitch / max(pixel) - 0.25))
+    spacing = np.asarray(geometry.spacing_mm)[::-1][order]
+    pitch, pixel_mm = float(spacing[0]), (float(spacing[1]), float(spacing[2]))
+    stride = max(int(_THICK_SLICE_MESH_MM / max(pixel_mm)), 1)
+    # Finer across the slices than along them, for the ends are rounded there.
+    step_mm = max(pixel_mm) * (1.2 if stride > 1 else 1.0)
+    steps = int(np.ceil(pitch / step_mm - 0.25))
     slices = np.ascontiguousarray(mask.transpose(order)) > 0
     refined = None
     if probability is not None:
-        p = np.ascontiguousarray(probability.transpose(order))
-        steepness = np.hypot(np.gradient(p, pixel[0], axis=1), np.gradient(p, pixel[1], axis=2))
-        limit = 0.75 * max(pixel)
-        refined = np.clip((p - 0.5) / np.maximum(steepness, 1e-3), -limit, limit).astype(np.float32)
-        refined = np.where(slices, np.maximum(refined, 0.0), np.minimum(refined, 0.0))
+        refined = _outline_distance(np.ascontiguousarray(probability.transpose(order)), slices, pixel_mm)
     before = corner_ijk[2 - axis]
     cut = bool(before < 0), bool(before + len(slices) > geometry.size[2 - axis])
-    level = interpolate_slices(slices, (float(pixel[0]), float(pixel[1])), float(pitch), steps, refined, cut)
-    surface = _level_surface(level, _SMALLEST_LEVEL * min(pixel))
-    points = surface.points_mm / (1.0, 1.0, float(steps))
+    # Every stride-th pixel must include the empty rim on both sides.
+    rim = [(0, 0), *[(0, -(n - 1) % stride) for n in slices.shape[1:]]]
+    slices = np.pad(slices, rim)
+    refined = None if refined is None else np.pad(refined, rim)
+    level = interpolate_slices(slices, pixel_mm, pitch, steps, refined, cut, stride)
+    if stride > 1 and not (level > 0).any():
+        stride = 1
+        level = interpolate_slices(slices, pixel_mm, pitch, steps, refined, cut)
+    surface = _level_surface(level, _SMALLEST_LEVEL * min(pixel_mm))
+    points = surface.points_mm * (stride, stride, 1.0 / steps)
     placed = np.empty_like(points)
     # Column c of a mesh point runs along array axis order[2 - c]; (i, j, k) is the array axes backward.
     for column in range(3):
         placed[:, 2 - order[2 - column]] = points[:, column]
-    result = Surface(placed, surface.triangles)
-    return result if result.volume_mm3 >= 0 else Surface(placed, surface.triangles[:, ::-1])
+    # Bringing the middle axis to the front exchanges two axes, which turns the triangles round.
+    return Surface(placed, surface.triangles[:, ::-1] if axis == 1 else surface.triangles)
 
 
 def surface_from_mask(mask: Volume, *, keep: Keep = "largest", pass_band: float = PASS_BAND) -> Surface:
