@@ -272,3 +272,16 @@ def test_loaded_bundle_shows_the_measured_surfaces_in_3d_and_the_masks_in_slices
         display = nodes.segmentation.GetDisplayNode()
         assert (display.GetVisibility(), display.GetVisibility3D()) == (1, 0)
         assert all(display.GetSegmentVisibility2DFill(key) for key in ("femur", "tibia", "fibula", "patella"))
+
+
+def test_bundles_loaded_into_one_scene_keep_their_results_apart(tmp_path, an_examination, a_scene) -> None:
+    paths = [tmp_path / "first.mrb", tmp_path / "second.mrb"]
+    for path in paths:
+        write_scene_bundle(path, **{**an_examination.arguments(), "name": path.stem})
+        assert a_scene.ReadFromMRB(str(path))
+    results = [find_results(a_scene, a_scene.GetFirstNodeByName(path.stem)) for path in paths]
+    assert [nodes.segmentation.GetName() for nodes in results] == ["first bones", "second bones"]
+    for nodes in results:
+        assert len(nodes.results()) == 9
+        assert nodes.segmentation.GetNodeReference("referenceImageGeometryRef") is nodes.volume
+    assert not set(map(id, results[0].results())) & set(map(id, results[1].results()))
