@@ -7,8 +7,8 @@ shapes and from CT; without ``--shapes`` only the procedural ones, which need no
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +39,12 @@ class BankPlan:
         For each joint, maps from each real case, with new deformation, pose and soft tissue each time.
     """
 
-    procedural: int = 40
-    procedural_validation: int = 8
-    other: int = 30
-    other_validation: int = 6
-    hip: int = 12
-    real: tuple[tuple[str, int], ...] = (("knee", 3), ("ankle", 12), ("shoulder", 10))
+    procedural: int = 28
+    procedural_validation: int = 5
+    other: int = 20
+    other_validation: int = 5
+    hip: int = 8
+    real: tuple[tuple[str, int], ...] = (("knee", 2), ("ankle", 14), ("shoulder", 8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +151,21 @@ def _jobs(plan: BankPlan, joints: tuple[str, ...], shapes: Path | None) -> Itera
 
     repeats = dict(plan.real)
     for index, case in enumerate(real_shape_cases(shapes)):
+        if case.name.endswith("_mirrored"):
+            continue  # every slice is mirrored at random anyway
         for repeat in range(repeats.get(case.joint, 0)):
             seed = 1000 * index + repeat
             yield "train", _Job(f"real_{case.name.replace('/', '_')}_{repeat}", build_real, (shapes, index, seed))
 
 
-def _run(job: _Job, path: Path) -> str:
+def _run(task: tuple[_Job, Path]) -> str:
+    job, path = task
     if path.exists():
         return f"kept {path.name}"
-    save_packed(job.build(*job.arguments), path)
+    try:
+        save_packed(job.build(*job.arguments), path)
+    except Exception as error:  # noqa: BLE001 one impossible draw must not stop the others
+        return f"left out {path.name}: {error}"
     return f"made {path.name}"
 
 
@@ -167,17 +173,15 @@ def build_bank(
     folder: Path, plan: BankPlan, joints: tuple[str, ...], shapes: Path | None, workers: int, only: str = ""
 ) -> None:
     """Build what is missing in `folder`/train and `folder`/validation; maps that exist are kept."""
-    with ProcessPoolExecutor(workers, max_tasks_per_child=24) as pool:
-        futures = []
-        for part, job in _jobs(plan, joints, shapes):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-            if job.name.startswith(only):
-                futures.append(pool.submit(_run, job, folder / part / f"{job.name}.npz"))
-        for future in futures:
-            try:
-                print(future.result(), flush=True)  # noqa: T201
-            except Exception as error:  # noqa: BLE001 one impossible draw must not stop hours of work
-                print(f"left out: {error}", flush=True)  # noqa: T201
+    tasks = []
+    for part, job in _jobs(plan, joints, shapes):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        if job.name.startswith(only):
+            tasks.append((job, folder / part / f"{job.name}.npz"))
+    # Fresh processes now and then give back what large arrays left behind.
+    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=30) as pool:
+        for line in pool.imap(_run, tasks):
+            print(line, flush=True)  # noqa: T201
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class ContrastSettings:
     noise: float = 0.07
     blur_px: tuple[float, float] = (0.3, 1.1)
     ghost_probability: float = 0.15
-    gain: tuple[float, float] = (0.75, 1.25)
+    gain: tuple[float, float] = (0.5, 1.25)
 
 
 def render(tissue: Tensor, settings: ContrastSettings, generator: torch.Generator) -> Tensor:
