@@ -116,9 +116,10 @@ def write_scene_files(
     surfaces: Mapping[str, Surface],
     measurements: Sequence[Measurement],
     name: str,
+    side: str | None = None,
 ) -> None:
     """Write `SEGMENTATION_NAME` and `SCENE_NAME` into a folder: the scene writer of the library's pipeline."""
-    write_segmentation(folder / SEGMENTATION_NAME, labels, bones, name=name)
+    write_segmentation(folder / SEGMENTATION_NAME, labels, bones, name=name, side=side)
     write_scene_bundle(
         folder / SCENE_NAME,
         volume=volume,
@@ -127,6 +128,7 @@ def write_scene_files(
         surfaces=surfaces,
         measurements=measurements,
         name=name,
+        side=side,
     )
 
 
