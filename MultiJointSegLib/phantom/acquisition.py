@@ -135,7 +135,9 @@ def draw_acquisition(
     if whole:
         tilt, cover, shift = (0.0, 0.0, 0.0), np.ones(3), np.zeros(3)
     size = np.maximum(np.ceil(along * cover / np.asarray(spacing)).astype(int), 3)
-    drawn_noise = float(rng.choice([rng.uniform(0.01, 0.03), rng.uniform(0.03, 0.08)])) if settings else rng.uniform(8, 35)
+    drawn_noise = (
+        float(rng.choice([rng.uniform(0.01, 0.03), rng.uniform(0.03, 0.08)])) if settings else rng.uniform(8, 35)
+    )
     return AcquisitionSettings(
         plane,
         (float(tilt[0]), float(tilt[1]), float(tilt[2])),
@@ -164,9 +166,7 @@ def _draw_spacing(
     return (float(rng.uniform(0.3, 0.9)),) * 2 + (float(rng.uniform(2.5, 4.2)) * (1 + gap),), gap
 
 
-def acquire(
-    tissue_map: TissueMap, settings: AcquisitionSettings, rng: np.random.Generator
-) -> tuple[Volume, Volume]:
+def acquire(tissue_map: TissueMap, settings: AcquisitionSettings, rng: np.random.Generator) -> tuple[Volume, Volume]:
     """Image a tissue map.
 
     Parameters
@@ -198,11 +198,19 @@ def acquire(
         image = np.clip(array + noise, -1024, 3071)
         modality = "CT"
     else:
-        image = _receive(array, settings, rng)
+        image = _receive(array / reference_signal(signals), settings, rng)
         modality = "MR"
-    metadata = {"series": "phantom" if settings.sequence is None else f"phantom {settings.sequence.family}"}
+    metadata: dict[str, object] = {
+        "series": "phantom" if settings.sequence is None else f"phantom {settings.sequence.family}"
+    }
     volume = Volume(np.round(image).astype(np.int16), geometry, modality, metadata)
     return volume, Volume(labels, geometry)
+
+
+def reference_signal(signals: np.ndarray) -> np.float32:
+    """Signal of the brightest tissue that every limb has plenty of: what noise and gray values are scaled by."""
+    common = [Tissue.FAT, Tissue.MUSCLE, Tissue.FATTY_MARROW, Tissue.CARTILAGE]
+    return np.float32(max(float(signals[common].max()), 1e-6))
 
 
 def _texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -249,7 +257,9 @@ def _sample_labels(tissue_map: TissueMap, grid: Geometry) -> np.ndarray:
         if value == 0:
             continue
         mask = (tissue_map.labels == value).astype(np.float32)
-        share = ndimage.affine_transform(mask, matrix, start, grid.array_shape, output=np.float32, order=1, mode="nearest")
+        share = ndimage.affine_transform(
+            mask, matrix, start, grid.array_shape, output=np.float32, order=1, mode="nearest"
+        )
         take = share > best
         labels[take] = value
         best[take] = share[take]
@@ -258,8 +268,7 @@ def _sample_labels(tissue_map: TissueMap, grid: Geometry) -> np.ndarray:
 
 def _receive(array: np.ndarray, settings: AcquisitionSettings, rng: np.random.Generator) -> np.ndarray:
     """Coil sensitivity and Rician noise (Gudbjartsson 1995, doi:10.1002/mrm.1910340618), scaled to about 0..1000."""
-    bright = float(np.percentile(array[array > 0.02], 95)) if np.any(array > 0.02) else 1.0
-    image = array / np.float32(max(bright, 1e-6))
+    image = array
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in array.shape]
     z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
     c = rng.normal(size=9).astype(np.float32)

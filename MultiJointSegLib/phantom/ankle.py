@@ -24,7 +24,7 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
     inversion = float(rng.uniform(-8.0, 10.0))
     half = 15.0 * width
     talus = _talus(rng, radius, width, length)
-    foot = _foot(rng, width, length)
+    foot = _foot(rng, growth, width, length)
     tibia, fibula = _crus(rng, radius, half, width)
     # Talus and foot turn about the dome's axis; the foot alone about the subtalar axis (up, forward, medial).
     ankle_turn = sdf.rotation_deg((1, 0, 0), plantar_flexion)
@@ -44,9 +44,20 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
         "plantar_flexion_deg": plantar_flexion,
         "subtalar_inversion_deg": inversion,
     }
-    return JointModel(bones, truth, (-56.0, -104.0, -84.0), (56.0, 78.0, 84.0), gap_mm=1.8, gaps_mm={
-        (TALUS, TIBIA): 3.2, (TALUS, CALCANEUS): 2.4, (TIBIA, 0): 1.6, (TALUS, 0): 2.4, (CALCANEUS, 0): 2.4,
-    })
+    return JointModel(
+        bones,
+        truth,
+        (-56.0, -104.0, -84.0),
+        (56.0, 78.0, 84.0),
+        gap_mm=1.8,
+        gaps_mm={
+            (TALUS, TIBIA): 3.2,
+            (TALUS, CALCANEUS): 2.4,
+            (TIBIA, 0): 1.6,
+            (TALUS, 0): 2.4,
+            (CALCANEUS, 0): 2.4,
+        },
+    )
 
 
 def _facet_axes() -> np.ndarray:
@@ -78,7 +89,8 @@ def _talus(rng: np.random.Generator, radius: float, width: float, length: float)
     )
     # Sinus tarsi below the neck, on the lateral side.
     body = sdf.smooth_difference(
-        4.0, body,
+        4.0,
+        body,
         sdf.round_cone((16.0, -20.0, -14.0), 7.5, (-3.0, -9.0, -17.0), 5.0),
         # Posterior facet: rides on the dome of the calcaneus.
         sdf.ellipsoid((3.0, 8.0, -25.0), (19.0, 17.5, 17.0), _facet_axes()),
@@ -95,19 +107,29 @@ def _crus(rng: np.random.Generator, radius: float, half: float, width: float) ->
     k = rng.uniform(0.94, 1.06)
     lean = rng.uniform(-0.03, 0.03)
     base = radius - 2.0
-    stations = [(z, lean * max(z - 40, 0) - 1.0, y, a * width * k, b * k) for z, y, a, b in (
-        (base - 8, 1.0, 19.0, 19.0), (base + 6, 1.0, 21.5, 20.0), (base + 16, 1.0, 21.0, 19.0),
-        (base + 28, 0.5, 17.5, 16.5), (base + 44, 0.0, 14.0, 14.0), (base + 66, -0.5, 11.8, 12.8),
-        (base + 100, -1.0, 11.2, 13.0), (base + 200, -2.0, 11.8, 14.5),
-    )]
+    stations = [
+        (z, lean * max(z - 40, 0) - 1.0, y, a * width * k, b * k)
+        for z, y, a, b in (
+            (base - 8, 1.0, 19.0, 19.0),
+            (base + 6, 1.0, 21.5, 20.0),
+            (base + 16, 1.0, 21.0, 19.0),
+            (base + 28, 0.5, 17.5, 16.5),
+            (base + 44, 0.0, 14.0, 14.0),
+            (base + 66, -0.5, 11.8, 12.8),
+            (base + 100, -1.0, 11.2, 13.0),
+            (base + 200, -2.0, 11.8, 14.5),
+        )
+    ]
     shaft = sdf.loft(stations, exponent=2.3, lobe=(0.06, -90.0))
     malleolus = sdf.round_cone((-half - 4.0, -3.0, radius + 6), 9.0, (-half - 7.0, -3.5, radius - 17.0), 5.5)
     body = sdf.smooth_union(6.0, shaft, malleolus)
     # Plafond: rests on the dome with its cartilages in between; the fibular notch is left by the fibula's gap.
     body = sdf.smooth_difference(
-        2.0, body,
+        2.0,
+        body,
         sdf.smooth_intersection(
-            3.0, sdf.cylinder((0, 0, 0), (1, 0, 0), radius + 3.4),
+            3.0,
+            sdf.cylinder((0, 0, 0), (1, 0, 0), radius + 3.4),
             sdf.half_space((-half - 3.0, 0, 0), (-1, 0, 0)),
         ),
         sdf.round_cone((half + 13.0, 9.0, 0), 13.0, (half + 13.0, 9.0, 60.0), 8.5),
@@ -123,9 +145,17 @@ def _crus(rng: np.random.Generator, radius: float, half: float, width: float) ->
     fx, fy = half + 12.0, 9.0
     fibula = sdf.smooth_union(
         5.0,
-        sdf.loft([(-2.0, fx - 1.0, fy - 2.0, 7.5, 9.5), (10.0, fx, fy - 2.0, 8.5, 11.0),
-                  (24.0, fx, fy, 7.8, 9.5), (40.0, fx + 0.5, fy + 1.0, 6.4, 7.2), (70.0, fx + 2.0, fy + 2.0, 6.0, 6.8),
-                  (240.0, fx + 6.0, fy + 4.0, 6.0, 7.0)], lobe=(0.08, 10.0)),
+        sdf.loft(
+            [
+                (-2.0, fx - 1.0, fy - 2.0, 7.5, 9.5),
+                (10.0, fx, fy - 2.0, 8.5, 11.0),
+                (24.0, fx, fy, 7.8, 9.5),
+                (40.0, fx + 0.5, fy + 1.0, 6.4, 7.2),
+                (70.0, fx + 2.0, fy + 2.0, 6.0, 6.8),
+                (240.0, fx + 6.0, fy + 4.0, 6.0, 7.0),
+            ],
+            lobe=(0.08, 10.0),
+        ),
         sdf.ellipsoid((fx - 1.0, fy, -4.0), (6.8, 9.5, 13.0)),
     )
     fibular_physis = sdf.half_space((0, 0, radius - 1.0), (0.0, 0.05, -1.0))
@@ -135,20 +165,32 @@ def _crus(rng: np.random.Generator, radius: float, half: float, width: float) ->
     )
 
 
-def _foot(rng: np.random.Generator, width: float, length: float) -> list[BoneShape]:
+def _foot(rng: np.random.Generator, growth: Growth, width: float, length: float) -> list[BoneShape]:
     tall = rng.uniform(0.94, 1.06)
-    pitch = float(rng.uniform(-20.0, 0.0))
+    # The arch rises until about ten years of age.
+    flat = float(np.clip((10.0 - growth.age_years) / 6.0, 0, 1))
+    pitch = float(rng.uniform(-20.0, 0.0)) + 5.0 * flat
     w, s, h = width, length, tall
     # Loft along z, then turned so that its z runs backward along +y.
-    stations = [(z * s, x, -zc * h, a * w, b * h) for z, x, zc, a, b in (
-        (-34.0, 5.0, -25.0, 10.0, 9.5), (-26.0, 5.0, -25.5, 11.0, 10.5), (-14.0, 3.0, -27.5, 11.5, 12.5),
-        (0.0, 2.0, -31.0, 13.0, 15.5), (14.0, 0.5, -34.0, 12.5, 16.0), (28.0, -0.5, -36.5, 12.5, 17.5),
-        (40.0, -1.0, -38.0, 14.0, 20.0), (47.0, -1.0, -38.0, 13.5, 19.5), (53.0, -1.0, -38.0, 11.0, 16.0),
-    )]
+    stations = [
+        (z * s, x, -zc * h, a * w, b * h)
+        for z, x, zc, a, b in (
+            (-34.0, 5.0, -25.0, 10.0, 9.5),
+            (-26.0, 5.0, -25.5, 11.0, 10.5),
+            (-14.0, 3.0, -27.5, 11.5, 12.5),
+            (0.0, 2.0, -31.0, 13.0, 15.5),
+            (14.0, 0.5, -34.0, 12.5, 16.0),
+            (28.0, -0.5, -36.5, 12.5, 17.5),
+            (40.0, -1.0, -38.0, 14.0, 20.0),
+            (47.0, -1.0, -38.0, 13.5, 19.5),
+            (53.0, -1.0, -38.0, 11.0, 16.0),
+        )
+    ]
     along = sdf.loft(stations, exponent=2.4)
     body = lambda p: along(np.stack([p[:, 0], -p[:, 2], p[:, 1]], axis=1))  # noqa: E731
     calcaneus = sdf.smooth_union(
-        5.0, body,
+        5.0,
+        body,
         # Posterior facet, sustentaculum, anterior process, plantar tubercles.
         sdf.ellipsoid((3.0, 8.0, -25.0), (15.0 * w, 15.0, 14.5), _facet_axes()),
         sdf.round_cone((-5.0, -8.0, -25.0), 8.5, (-16.0 * w, -10.0, -18.0), 5.6),
@@ -170,17 +212,54 @@ def _foot(rng: np.random.Generator, width: float, length: float) -> list[BoneSha
         return np.where(p[:, 1] > 15, -apophysis(p), np.float32(30.0))
 
     bones = [tilted(BoneShape(CALCANEUS, calcaneus, (plate,), cartilage_mm=1.4))]
-    bones.append(BoneShape(0, sdf.smooth_difference(
-        2.0, sdf.ellipsoid((-9.0 * w, -51.0 * s, -7.0), (19.0 * w, 11.0, 14.0), sdf.rotation_deg((0, 0, 1), -12.0)),
-        sdf.sphere((-7.0 * w, -36.0 * s, -6.0), 14.0)), cartilage_mm=1.2, ossifies_from_center=True))
-    bones.append(BoneShape(0, sdf.rounded_box((13.0 * w, -49.0 * s, -25.0), (12.0 * w, 15.0 * s, 11.5), 6.0),
-                           cartilage_mm=1.2, ossifies_from_center=True))
+    bones.append(
+        BoneShape(
+            0,
+            sdf.smooth_difference(
+                2.0,
+                sdf.ellipsoid((-9.0 * w, -51.0 * s, -7.0), (19.0 * w, 11.0, 14.0), sdf.rotation_deg((0, 0, 1), -12.0)),
+                sdf.sphere((-7.0 * w, -36.0 * s, -6.0), 14.0),
+            ),
+            cartilage_mm=1.2,
+            ossifies_from_center=True,
+        )
+    )
+    bones.append(
+        BoneShape(
+            0,
+            sdf.rounded_box((13.0 * w, -49.0 * s, -25.0), (12.0 * w, 15.0 * s, 11.5), 6.0),
+            cartilage_mm=1.2,
+            ossifies_from_center=True,
+        )
+    )
     for n, (x, z, a) in enumerate(((-21.0, -10.0, 8.0), (-8.0, -3.5, 6.5), (3.0, -8.0, 6.5))):
-        bones.append(BoneShape(0, sdf.rounded_box((x * w, (-70.0 + n) * s, z), (a * w, 9.5, 10.5), 4.0),
-                               cartilage_mm=1.0, ossifies_from_center=True))
-    for x, z, r, end in ((-22.0, -13.0, 8.5, -20.0), (-8.5, -4.5, 6.5, -16.0), (3.0, -9.0, 6.5, -20.0),
-                         (13.0, -17.0, 6.5, -26.0), (23.0, -24.0, 6.5, -32.0)):
+        bones.append(
+            BoneShape(
+                0,
+                sdf.rounded_box((x * w, (-70.0 + n) * s, z), (a * w, 9.5, 10.5), 4.0),
+                cartilage_mm=1.0,
+                ossifies_from_center=True,
+            )
+        )
+    for x, z, r, end in (
+        (-22.0, -13.0, 8.5, -20.0),
+        (-8.5, -4.5, 6.5, -16.0),
+        (3.0, -9.0, 6.5, -20.0),
+        (13.0, -17.0, 6.5, -26.0),
+        (23.0, -24.0, 6.5, -32.0),
+    ):
         start = -86.0 if x < 10 else -70.0
-        bones.append(BoneShape(0, sdf.tube([(x * w, start * s, z), (x * 1.05 * w, (start - 14) * s, z - 3.0),
-                                            (x * 1.2 * w, -150.0 * s, end - 14.0)], [r, r * 0.72, r * 0.6])))
+        bones.append(
+            BoneShape(
+                0,
+                sdf.tube(
+                    [
+                        (x * w, start * s, z),
+                        (x * 1.05 * w, (start - 14) * s, z - 3.0),
+                        (x * 1.2 * w, -150.0 * s, end - 14.0),
+                    ],
+                    [r, r * 0.72, r * 0.6],
+                ),
+            )
+        )
     return bones

@@ -102,7 +102,10 @@ def sample_shape(shape: Shape, geometry: Geometry, band_mm: float = EXACT_BAND_M
         for n in range(3)
     ]
     coarse_points = np.stack(
-        [axis.ravel() for axis in np.broadcast_arrays(axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None])],
+        [
+            axis.ravel()
+            for axis in np.broadcast_arrays(axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None])
+        ],
         axis=1,
     )
     coarse = shape(coarse_points).astype(np.float32).reshape(counts[2], counts[1], counts[0])

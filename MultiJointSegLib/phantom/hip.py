@@ -28,7 +28,9 @@ def build_hip(rng: np.random.Generator, growth: Growth) -> JointModel:
     rotation = float(rng.uniform(-15.0, 10.0))
     femur, neck = _femur(rng, radius, neck_shaft, anteversion)
     turn = (
-        sdf.rotation_deg((1, 0, 0), -flexion) @ sdf.rotation_deg((0, 1, 0), -abduction) @ sdf.rotation_deg((0, 0, 1), rotation)
+        sdf.rotation_deg((1, 0, 0), -flexion)
+        @ sdf.rotation_deg((0, 1, 0), -abduction)
+        @ sdf.rotation_deg((0, 0, 1), rotation)
     )
     inclination = float(rng.uniform(36.0, 46.0))
     opening = float(rng.uniform(10.0, 26.0))
@@ -47,7 +49,11 @@ def build_hip(rng: np.random.Generator, growth: Growth) -> JointModel:
         "acetabular_anteversion_deg": opening,
     }
     return JointModel(
-        bones, truth, (-104.0, -84.0, -112.0), (78.0, 88.0, 112.0), gap_mm=2.0,
+        bones,
+        truth,
+        (-104.0, -84.0, -112.0),
+        (78.0, 88.0, 112.0),
+        gap_mm=2.0,
         gaps_mm={(FEMUR, HIP_BONE): 3.2, (HIP_BONE, 0): 2.0},
     )
 
@@ -68,10 +74,20 @@ def _femur(
         point = corner + turn @ np.array([aside, backward, 0.0]) * k
         return float(point[0]), float(point[1]), float(z + up * k)
 
-    shaft = sdf.loft([(height, x, y, a * k, b * k) for height, a, b in (
-        (z - 260.0, 13.2, 13.5), (z - 110.0, 13.6, 13.8), (z - 75.0, 14.6, 14.4), (z - 50.0, 16.3, 15.6),
-        (z - 28.0, 18.5, 17.0), (z - 8.0, 18.0, 16.0), (z + 6.0, 12.0, 12.0),
-    )])
+    shaft = sdf.loft(
+        [
+            (height, x, y, a * k, b * k)
+            for height, a, b in (
+                (z - 260.0, 13.2, 13.5),
+                (z - 110.0, 13.6, 13.8),
+                (z - 75.0, 14.6, 14.4),
+                (z - 50.0, 16.3, 15.6),
+                (z - 28.0, 18.5, 17.0),
+                (z - 8.0, 18.0, 16.0),
+                (z + 6.0, 12.0, 12.0),
+            )
+        ]
+    )
     neck_narrow = float(rng.uniform(14.5, 16.5)) * k
     middle = -neck * length * 0.42
     rest = sdf.smooth_union(
@@ -97,7 +113,9 @@ def _femur(
     def capital(p: np.ndarray) -> np.ndarray:
         # Epiphysis toward the head's pole; gently domed.
         along, across = p @ axis32, p @ cross
-        return (np.float32(level) + np.float32(tilt) * across - np.float32(curve) * (across / np.float32(radius)) ** 2) - along
+        return (
+            np.float32(level) + np.float32(tilt) * across - np.float32(curve) * (across / np.float32(radius)) ** 2
+        ) - along
 
     top = np.asarray(at(9.0, 6.0, 6.0), np.float32)
     trochanteric = sdf.half_space(top, -(turn @ np.array([0.62, 0.0, 0.78])))
@@ -134,7 +152,12 @@ def _hip_bone(
     wing = _wing(rng, k)
     width, tall = rng.uniform(0.94, 1.06) * k, rng.uniform(0.94, 1.06) * k
     pubis = sdf.tube(
-        [(-26.0, -16.0, -4.0), (-52.0 * width, -34.0, -10.0), (-80.0 * width, -44.0, -24.0), (-92.0 * width, -42.0, -34.0)],
+        [
+            (-26.0, -16.0, -4.0),
+            (-52.0 * width, -34.0, -10.0),
+            (-80.0 * width, -44.0, -24.0),
+            (-92.0 * width, -42.0, -34.0),
+        ],
         [13.0 * k, 8.0 * k, 8.0 * k, 9.0 * k],
     )
     symphysis = sdf.ellipsoid((-92.0 * width, -40.0, -40.0 * tall), (6.5, 9.0, 18.0))
@@ -151,7 +174,9 @@ def _hip_bone(
     # Socket and its mouth; the floor is thinned from inside the pelvis.
     mouth = sdf.half_space(normal * 3.0, -normal)
     socket = sdf.sphere((0, 0, 0), inner)
-    funnel = sdf.smooth_intersection(1.0, sdf.sphere((0, 0, 0), inner + 30.0), mouth, sdf.cylinder((0, 0, 0), normal, inner + 15.0))
+    funnel = sdf.smooth_intersection(
+        1.0, sdf.sphere((0, 0, 0), inner + 30.0), mouth, sdf.cylinder((0, 0, 0), normal, inner + 15.0)
+    )
     pelvis_inside = sdf.half_space((-(inner + wall + 2.5), 0.0, 0.0), (1.0, -0.1, -0.15))
     quadrilateral = sdf.smooth_intersection(6.0, pelvis_inside, sdf.sphere((-58.0, 8.0, -6.0), 36.0))
     body = sdf.smooth_difference(2.5, body, socket, funnel, quadrilateral)
@@ -177,8 +202,13 @@ def _wing(rng: np.random.Generator, k: float) -> sdf.Shape:
     flare = rng.uniform(0.9, 1.15)
     root = [(-8.0, -18.0, 24.0), (-16.0, 4.0, 30.0), (-26.0, 26.0, 30.0)]
     crest = [
-        (8.0 * flare, -48.0, 62.0), (22.0 * flare, -40.0, 90.0), (20.0 * flare, -14.0, 116.0),
-        (-4.0, 22.0, 124.0), (-32.0, 52.0, 112.0), (-48.0, 72.0, 84.0), (-44.0, 66.0, 60.0),
+        (8.0 * flare, -48.0, 62.0),
+        (22.0 * flare, -40.0, 90.0),
+        (20.0 * flare, -14.0, 116.0),
+        (-4.0, 22.0, 124.0),
+        (-32.0, 52.0, 112.0),
+        (-48.0, 72.0, 84.0),
+        (-44.0, 66.0, 60.0),
     ]
     root = [(x * k, y * k, z * k) for x, y, z in root]
     crest = [(x * k, y * k, z * k) for x, y, z in crest]
@@ -192,8 +222,12 @@ def _wing(rng: np.random.Generator, k: float) -> sdf.Shape:
     plates.append(sdf.triangle(crest[-1], root[2], (-30.0 * k, 48.0 * k, 34.0 * k), thin * 1.6))
     fan = sdf.smooth_union(10.0, *plates)
     rim = sdf.tube(crest, [6.0 * k, 6.5 * k, 6.5 * k, 6.0 * k, 7.5 * k, 9.0 * k, 7.0 * k])
-    front = sdf.tube([crest[0], (2.0 * k, -38.0 * k, 40.0 * k), (-4.0 * k, -30.0 * k, 26.0 * k)], [6.5 * k, 5.0 * k, 9.0 * k])
-    back = sdf.tube([crest[-1], (-36.0 * k, 52.0 * k, 40.0 * k), (-24.0 * k, 34.0 * k, 22.0 * k)], [8.5 * k, 9.0 * k, 11.0 * k])
+    front = sdf.tube(
+        [crest[0], (2.0 * k, -38.0 * k, 40.0 * k), (-4.0 * k, -30.0 * k, 26.0 * k)], [6.5 * k, 5.0 * k, 9.0 * k]
+    )
+    back = sdf.tube(
+        [crest[-1], (-36.0 * k, 52.0 * k, 40.0 * k), (-24.0 * k, 34.0 * k, 22.0 * k)], [8.5 * k, 9.0 * k, 11.0 * k]
+    )
     return sdf.smooth_union(5.0, fan, rim, front, back)
 
 

@@ -1,7 +1,7 @@
 """Shapes of the knee: distal femur, proximal tibia, fibula, patella.
 
 Left knee in extension, adult size, LPS mm, origin between the condyles on the joint line. Sizes follow the usual
-anthropometry of the resected knee (epicondylar width 75-87 mm, condylar depth 58-68 mm, tibial plateau 68-80 x 45-52 mm).
+anthropometry of the resected knee: epicondylar width 75-87 mm, condylar depth 58-68 mm, plateau 68-80 x 45-52 mm.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
     lateral_femoral_angle = float(rng.uniform(78.0, 86.0))
     femur = _femur(rng, width, radius, condyle_x, lateral_femoral_angle)
     slope = float(rng.uniform(3.0, 11.0))
-    varus = float(rng.uniform(-3.0, 4.0))
+    # Knock knees are the rule between three and seven years.
+    young = float(np.clip((8.0 - growth.age_years) / 4.0, 0, 1))
+    varus = float(rng.uniform(-3.0, 4.0)) - 3.0 * young
     tibial_rotation = float(rng.uniform(-8.0, 8.0))
     tibia, fibula = _leg(rng, width, slope, varus)
     patella = _patella(rng, width)
@@ -59,7 +61,11 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
         "flexion_deg": flexion,
     }
     return JointModel(
-        bones, truth, (-64.0, -70.0, -92.0), (64.0, 76.0, 96.0), gap_mm=1.6,
+        bones,
+        truth,
+        (-64.0, -70.0, -92.0),
+        (64.0, 76.0, 96.0),
+        gap_mm=1.6,
         gaps_mm={(FEMUR, TIBIA): 3.8, (FEMUR, PATELLA): 4.4, (TIBIA, FIBULA): 1.2},
         tilt_deg=-flexion * float(rng.uniform(0.2, 0.7)),
     )
@@ -74,12 +80,25 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
     depth = float(rng.uniform(-2.0, 2.5))
     thick = float(rng.uniform(0.93, 1.07))
     lean = np.tan(np.deg2rad(90.0 - angle_deg))
-    # Shaft and its flare: straight above z = 78 mm, so that its axis is exact. It leans to the lateral side from the metaphysis upward.
-    shaft = sdf.loft([(z, lean * max(z - 30.0, 0.0), y, a * width * thick, b * thick) for z, y, a, b in (
-        (8.0, 6.0, 30.0, 16.0), (20.0, 3.0, 36.0, 19.0), (30.0, 1.0, 37.0, 19.5), (40.0, -1.0, 32.5, 18.5),
-        (50.0, -2.0, 27.0, 17.2), (62.0, -2.5, 22.5, 16.0), (78.0, -3.0, 18.5, 15.0), (105.0, -3.0, 15.3, 14.4),
-        (150.0, -3.0, 13.9, 14.0), (220.0, -3.0, 13.4, 14.0),
-    )], exponent=2.2)
+    # Shaft and its flare: straight above z = 78 mm, so that its axis is exact; it leans to the lateral side.
+    shaft = sdf.loft(
+        [
+            (z, lean * max(z - 30.0, 0.0), y, a * width * thick, b * thick)
+            for z, y, a, b in (
+                (8.0, 6.0, 30.0, 16.0),
+                (20.0, 3.0, 36.0, 19.0),
+                (30.0, 1.0, 37.0, 19.5),
+                (40.0, -1.0, 32.5, 18.5),
+                (50.0, -2.0, 27.0, 17.2),
+                (62.0, -2.5, 22.5, 16.0),
+                (78.0, -3.0, 18.5, 15.0),
+                (105.0, -3.0, 15.3, 14.4),
+                (150.0, -3.0, 13.9, 14.0),
+                (220.0, -3.0, 13.4, 14.0),
+            )
+        ],
+        exponent=2.2,
+    )
     parts = [shaft]
     for side in (-1.0, 1.0):
         parts.append(sdf.sphere((side * condyle_x, _POSTERIOR_Y, radius), radius))
@@ -94,7 +113,8 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
     body = sdf.smooth_difference(4.0, body, _trochlear_groove(rng, depth), _notch(rng, width))
     # Side walls of the condyles are nearly flat and converge to the front, the medial one more.
     body = sdf.smooth_intersection(
-        6.0, body,
+        6.0,
+        body,
         sdf.half_space((40.0 * width, 10.0, 22.0), (1.0, -0.16, 0.05)),
         sdf.half_space((-41.5 * width, 10.0, 22.0), (-1.0, -0.34, 0.05)),
     )
@@ -104,7 +124,7 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
         # The posterior condyles stay exact: they carry the spheres of the truth.
         share = np.ones(len(p), np.float32)
         for side in (-1.0, 1.0):
-            q = p - np.float32([side * condyle_x, _POSTERIOR_Y, radius])
+            q = p - np.array([side * condyle_x, _POSTERIOR_Y, radius], np.float32)
             away = np.abs(np.sqrt((q**2).sum(1)) - np.float32(radius))
             share = np.minimum(share, np.maximum(smoothstep(away, 2.0, 7.0), smoothstep(-q[:, 1], 0.0, 10.0)))
         return np.maximum(share, smoothstep(p[:, 2], 30.0, 45.0))
@@ -160,11 +180,24 @@ def _leg(rng: np.random.Generator, width: float, slope_deg: float, varus_deg: fl
     """Tibia and fibula with the plateau at z = 0 and its normal tilted against the shaft."""
     k = float(rng.uniform(0.95, 1.06))
     bend = float(rng.uniform(-1.5, 1.5))
-    shaft = sdf.loft([(z, x, y, a * width, b * k) for z, x, y, a, b in (
-        (-200.0, bend, 5.0, 11.3, 13.0), (-110.0, bend, 5.0, 12.8, 14.8), (-78.0, bend, 5.0, 15.2, 16.2),
-        (-58.0, 0.0, 6.5, 18.2, 17.2), (-42.0, 0.0, 9.0, 22.8, 19.4), (-28.0, 0.0, 12.0, 29.5, 22.4),
-        (-16.0, 0.0, 13.8, 35.4, 24.2), (-6.0, 0.0, 14.2, 36.8, 24.6), (8.0, 0.0, 14.2, 36.0, 24.0),
-    )], exponent=2.3, lobe=(0.06, -90.0))
+    shaft = sdf.loft(
+        [
+            (z, x, y, a * width, b * k)
+            for z, x, y, a, b in (
+                (-200.0, bend, 5.0, 11.3, 13.0),
+                (-110.0, bend, 5.0, 12.8, 14.8),
+                (-78.0, bend, 5.0, 15.2, 16.2),
+                (-58.0, 0.0, 6.5, 18.2, 17.2),
+                (-42.0, 0.0, 9.0, 22.8, 19.4),
+                (-28.0, 0.0, 12.0, 29.5, 22.4),
+                (-16.0, 0.0, 13.8, 35.4, 24.2),
+                (-6.0, 0.0, 14.2, 36.8, 24.6),
+                (8.0, 0.0, 14.2, 36.0, 24.0),
+            )
+        ],
+        exponent=2.3,
+        lobe=(0.06, -90.0),
+    )
     tuberosity = sdf.ellipsoid((3.0, -8.5, -38.0), (9.5, 8.0, 15.0), sdf.rotation_deg((1, 0, 0), 16.0))
     # Plateau: flat top tilted to the back, hollowed medially, slightly domed laterally.
     tilt = sdf.rotation_deg((0, 1, 0), varus_deg) @ sdf.rotation_deg((1, 0, 0), -slope_deg)
@@ -172,7 +205,8 @@ def _leg(rng: np.random.Generator, width: float, slope_deg: float, varus_deg: fl
     body = sdf.smooth_union(9.0, shaft, tuberosity)
     body = sdf.smooth_intersection(4.5, body, top)
     body = sdf.smooth_difference(
-        3.0, body,
+        3.0,
+        body,
         sdf.ellipsoid((-20.0 * width, 14.0, 20.3), (26.0, 34.0, 22.0)),
         sdf.round_cone((0, 42.0, 12.0), 9.5, (0, 44.0, -26.0), 7.0),
     )
@@ -186,9 +220,16 @@ def _leg(rng: np.random.Generator, width: float, slope_deg: float, varus_deg: fl
         5.0,
         sdf.ellipsoid((fx, fy, -23.0), (10.0, 11.0, 11.5)),
         sdf.round_cone((fx + 1.0, fy + 3.0, -18.0), 5.0, (fx + 1.0, fy + 4.0, -11.0), 2.5),
-        sdf.loft([(-200.0, fx - 8.0, fy - 4.0, 6.0, 7.0), (-110.0, fx - 4.0, fy - 1.0, 6.0, 6.8),
-                  (-60.0, fx - 1.0, fy + 0.5, 5.8, 6.2), (-42.0, fx, fy + 1.0, 6.4, 6.6), (-24.0, fx, fy, 8.5, 9.0)],
-                 lobe=(0.06, 30.0)),
+        sdf.loft(
+            [
+                (-200.0, fx - 8.0, fy - 4.0, 6.0, 7.0),
+                (-110.0, fx - 4.0, fy - 1.0, 6.0, 6.8),
+                (-60.0, fx - 1.0, fy + 0.5, 5.8, 6.2),
+                (-42.0, fx, fy + 1.0, 6.4, 6.6),
+                (-24.0, fx, fy, 8.5, 9.0),
+            ],
+            lobe=(0.06, 30.0),
+        ),
     )
     fibular_physis = sdf.half_space((fx, fy, -29.0), (0.05, 0.1, -1.0))
     return (
@@ -227,10 +268,13 @@ def _patella(rng: np.random.Generator, width: float) -> BoneShape:
         sdf.round_cone((0, 0, 0), 9.5 * size, (0, -1.5, -17.5 * size), 4.0),
     )
     body = sdf.smooth_intersection(
-        6.0, body,
+        6.0,
+        body,
         # Front gently convex, base sloping for the quadriceps tendon, two facets behind.
-        sdf.sphere((0, 48.0, 0), 58.0), sdf.half_space((0, 0, 17.0 * size), (0, -0.25, 1.0)),
-        sdf.half_space((0, 11.5 * size, 0), (0.45, 1.0, 0)), sdf.half_space((0, 11.5 * size, 0), (-0.55, 1.0, 0)),
+        sdf.sphere((0, 48.0, 0), 58.0),
+        sdf.half_space((0, 0, 17.0 * size), (0, -0.25, 1.0)),
+        sdf.half_space((0, 11.5 * size, 0), (0.45, 1.0, 0)),
+        sdf.half_space((0, 11.5 * size, 0), (-0.55, 1.0, 0)),
     )
     bone = BoneShape(PATELLA, body, cartilage_mm=2.8, ossifies_from_center=True)
     return placed(bone, turn, np.array([aside, y, z]))

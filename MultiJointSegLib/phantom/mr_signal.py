@@ -37,10 +37,19 @@ _FAT_TIMES = {1.5: (288.0, 165.0), 3.0: (371.0, 133.0)}
 # Susceptibility between trabeculae shortens T2* of marrow in gradient echoes.
 _T2_STAR_SHARE = {Tissue.FATTY_MARROW: 0.10, Tissue.RED_MARROW: 0.14}
 _HOUNSFIELD: dict[Tissue, tuple[float, float]] = {
-    Tissue.AIR: (-1000.0, 0.0), Tissue.FAT: (-100.0, 12.0), Tissue.MUSCLE: (55.0, 8.0), Tissue.SKIN: (20.0, 10.0),
-    Tissue.CORTICAL_BONE: (1250.0, 180.0), Tissue.FATTY_MARROW: (110.0, 70.0), Tissue.RED_MARROW: (260.0, 60.0),
-    Tissue.PHYSIS: (110.0, 20.0), Tissue.CARTILAGE: (85.0, 12.0), Tissue.FLUID: (12.0, 6.0),
-    Tissue.TENDON: (90.0, 10.0), Tissue.VESSEL: (45.0, 8.0), Tissue.MENISCUS: (90.0, 10.0),
+    Tissue.AIR: (-1000.0, 0.0),
+    Tissue.FAT: (-100.0, 12.0),
+    Tissue.MUSCLE: (55.0, 8.0),
+    Tissue.SKIN: (20.0, 10.0),
+    Tissue.CORTICAL_BONE: (1250.0, 180.0),
+    Tissue.FATTY_MARROW: (110.0, 70.0),
+    Tissue.RED_MARROW: (260.0, 60.0),
+    Tissue.PHYSIS: (110.0, 20.0),
+    Tissue.CARTILAGE: (85.0, 12.0),
+    Tissue.FLUID: (12.0, 6.0),
+    Tissue.TENDON: (90.0, 10.0),
+    Tissue.VESSEL: (45.0, 8.0),
+    Tissue.MENISCUS: (90.0, 10.0),
 }
 """Mean and spread between persons of the CT number (HU); values usual in clinical CT."""
 
@@ -143,7 +152,9 @@ def tissue_signals(settings: SequenceSettings, rng: np.random.Generator | None =
     """
     third = settings.field_tesla > 2.0
     fat_t1, fat_t2 = _FAT_TIMES[3.0 if third else 1.5]
-    spread = np.ones((len(Tissue), 3)) if rng is None else np.exp(rng.normal(size=(len(Tissue), 3)) * (0.06, 0.12, 0.12))
+    spread = (
+        np.ones((len(Tissue), 3)) if rng is None else np.exp(rng.normal(size=(len(Tissue), 3)) * (0.06, 0.12, 0.12))
+    )
     signals = np.zeros(len(Tissue), np.float32)
     for tissue, (density, fat, t1_15, t2_15, t1_3, t2_3) in _TABLE.items():
         a, b, c = spread[tissue]

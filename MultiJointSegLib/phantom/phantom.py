@@ -83,7 +83,13 @@ def make_phantom(
     tissue_map = procedural_tissue_map(joint, seed=seed, side=side, age_years=age_years, spacing_mm=map_spacing_mm)
     rng = phantom_rng("acquisition", joint, seed)
     settings = draw_acquisition(
-        tissue_map, rng, plane=plane, sequence=sequence, spacing_mm=spacing_mm, noise=noise, whole=full_anatomy,
+        tissue_map,
+        rng,
+        plane=plane,
+        sequence=sequence,
+        spacing_mm=spacing_mm,
+        noise=noise,
+        whole=full_anatomy,
         modality=modality,
     )
     volume, labels = acquire(tissue_map, settings, rng)

@@ -108,8 +108,11 @@ def procedural_bones(
     # The grid is symmetric in x about its own middle, so that mirroring needs no resampling.
     geometry = Geometry(tuple(size.tolist()), (spacing_mm,) * 3, tuple(low.tolist()))
     fields: list[BoneField] = []
-    tilts = np.clip(rng.normal(0, 3.5, 3), -8, 8) + (model.tilt_deg, 0, 0)
-    turn = sdf.rotation_deg((0, 0, 1), tilts[2]) @ sdf.rotation_deg((0, 1, 0), tilts[1]) @ sdf.rotation_deg((1, 0, 0), tilts[0])
+    tilts_deg = np.clip(rng.normal(0, 3.5, 3), -8, 8) + np.array([model.tilt_deg, 0.0, 0.0])
+    about_x, about_y, about_z = (
+        sdf.rotation_deg(axis, angle) for axis, angle in zip(np.eye(3), tilts_deg, strict=True)
+    )
+    turn = about_z @ about_y @ about_x
     for bone in model.bones:
         fields.append(_bone_field(placed(bone, turn, np.zeros(3)), fields, model, growth, geometry, rng))
     truth = {key: _posed_truth(key, value, growth, turn) for key, value in model.truth.items()}

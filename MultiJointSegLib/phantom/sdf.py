@@ -1,9 +1,9 @@
 """Signed distance functions: the primitives that bones are built from.
 
 Every function here returns a `Shape`: a callable that takes points of shape (n, 3), float32, millimeters, and returns
-signed distances (n,) in millimeters, negative inside. Spheres, round cones, plates of triangles and rigid motions are
-exact; ellipsoids, lofts and smooth unions are first-order approximations, good close to the surface, which is where
-they are used. Round cone and triangle follow the closed forms collected by I. Quilez,
+signed distances (n,) in millimeters, negative inside. Spheres, capsules, plates of triangles and rigid motions are
+exact; cones, ellipsoids, lofts and smooth unions are first-order approximations, good close to the surface, which is
+where they are used. Round cone and triangle follow the closed forms collected by I. Quilez,
 https://iquilezles.org/articles/distfunctions (formulae, re-derived and written anew for arrays of points).
 """
 
@@ -12,21 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 Shape = Callable[[np.ndarray], np.ndarray]
+Triple = Sequence[float] | np.ndarray
+"""A point, direction or size in mm."""
 
 
 def _vector(values: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.asarray(values, np.float32)
 
 
-def sphere(center: Sequence[float], radius: float) -> Shape:
+def sphere(center: Triple, radius: float) -> Shape:
     """Ball."""
     c = _vector(center)
     return lambda p: np.sqrt(((p - c) ** 2).sum(1)) - np.float32(radius)
 
 
-def ellipsoid(center: Sequence[float], radii: Sequence[float], axes: np.ndarray | None = None) -> Shape:
+def ellipsoid(center: Triple, radii: Triple, axes: np.ndarray | None = None) -> Shape:
     """Ellipsoid; `axes` holds its axes as columns (identity by default)."""
     c, r = _vector(center), _vector(radii)
     rotation = None if axes is None else _vector(axes)
@@ -45,8 +48,8 @@ def ellipsoid(center: Sequence[float], radii: Sequence[float], axes: np.ndarray 
     return distance
 
 
-def round_cone(start: Sequence[float], start_radius: float, end: Sequence[float], end_radius: float) -> Shape:
-    """Capsule whose radius changes linearly from one end to the other (hull of two balls, tangent cone approximated)."""
+def round_cone(start: Triple, start_radius: float, end: Triple, end_radius: float) -> Shape:
+    """Capsule whose radius changes linearly from one end to the other."""
     a, b = _vector(start), _vector(end)
     axis = b - a
     length2 = np.float32(max(float(axis @ axis), 1e-6))
@@ -63,13 +66,13 @@ def round_cone(start: Sequence[float], start_radius: float, end: Sequence[float]
     return distance
 
 
-def tube(points: Sequence[Sequence[float]], radii: Sequence[float]) -> Shape:
+def tube(points: Sequence[Triple], radii: Sequence[float]) -> Shape:
     """Tube along a polyline with a radius at each point."""
     parts = [round_cone(points[n], radii[n], points[n + 1], radii[n + 1]) for n in range(len(points) - 1)]
     return union(*parts)
 
 
-def half_space(point: Sequence[float], normal: Sequence[float]) -> Shape:
+def half_space(point: Triple, normal: Triple) -> Shape:
     """Everything on the side of the plane that `normal` points away from."""
     n = _vector(normal)
     n = n / np.linalg.norm(n)
@@ -77,13 +80,13 @@ def half_space(point: Sequence[float], normal: Sequence[float]) -> Shape:
     return lambda p: p @ n - offset
 
 
-def slab(point: Sequence[float], normal: Sequence[float], half_thickness: float) -> Shape:
+def slab(point: Triple, normal: Triple, half_thickness: float) -> Shape:
     """Points closer than `half_thickness` to a plane."""
     plane = half_space(point, normal)
     return lambda p: np.abs(plane(p)) - np.float32(half_thickness)
 
 
-def cylinder(center: Sequence[float], axis: Sequence[float], radius: float) -> Shape:
+def cylinder(center: Triple, axis: Triple, radius: float) -> Shape:
     """Infinite cylinder."""
     c, n = _vector(center), _vector(axis)
     n = n / np.linalg.norm(n)
@@ -95,7 +98,7 @@ def cylinder(center: Sequence[float], axis: Sequence[float], radius: float) -> S
     return distance
 
 
-def rounded_box(center: Sequence[float], half_size: Sequence[float], radius: float) -> Shape:
+def rounded_box(center: Triple, half_size: Triple, radius: float) -> Shape:
     """Box of the given half sizes with edges rounded by `radius`."""
     c, h = _vector(center), _vector(half_size) - np.float32(radius)
 
@@ -107,7 +110,7 @@ def rounded_box(center: Sequence[float], half_size: Sequence[float], radius: flo
     return distance
 
 
-def triangle(a: Sequence[float], b: Sequence[float], c: Sequence[float], half_thickness: float) -> Shape:
+def triangle(a: Triple, b: Triple, c: Triple, half_thickness: float) -> Shape:
     """Plate: all points closer than `half_thickness` to a triangle."""
     va, vb, vc = _vector(a), _vector(b), _vector(c)
     normal = np.cross(vb - va, vc - va)
@@ -132,7 +135,9 @@ def triangle(a: Sequence[float], b: Sequence[float], c: Sequence[float], half_th
     return distance
 
 
-def loft(stations: Sequence[Sequence[float]], *, exponent: float = 2.0, lobe: tuple[float, float] = (0.0, 0.0)) -> Shape:
+def loft(
+    stations: Sequence[Sequence[float]], *, exponent: float = 2.0, lobe: tuple[float, float] = (0.0, 0.0)
+) -> Shape:
     """Solid along z with superelliptic cross sections, the shape of shafts and their flares.
 
     Parameters
@@ -146,8 +151,6 @@ def loft(stations: Sequence[Sequence[float]], *, exponent: float = 2.0, lobe: tu
         Amplitude (share of the radius) and angle in degrees (from +x to +y) of one corner of a three-cornered section,
         as in the shaft of the tibia.
     """
-    from scipy.interpolate import PchipInterpolator
-
     table = np.asarray(stations, float)
     low, high = table[0, 0], table[-1, 0]
     fine_z = np.linspace(low, high, 256)
@@ -247,7 +250,7 @@ def offset(shape: Shape, grow_mm: float) -> Shape:
     return lambda p: shape(p) - np.float32(grow_mm)
 
 
-def moved(shape: Shape, rotation: np.ndarray, translation: Sequence[float] = (0, 0, 0)) -> Shape:
+def moved(shape: Shape, rotation: np.ndarray, translation: Triple = (0, 0, 0)) -> Shape:
     """Shape turned by `rotation` (3x3, acting on columns) about the origin, then translated."""
     r, t = _vector(rotation), _vector(translation)
     return lambda p: shape((p - t) @ r)
@@ -259,7 +262,7 @@ def scaled(shape: Shape, factor: float) -> Shape:
     return lambda p: shape(p / f) * f
 
 
-def rotation_deg(axis: Sequence[float], angle_deg: float) -> np.ndarray:
+def rotation_deg(axis: Triple, angle_deg: float) -> np.ndarray:
     """3x3 matrix (float64) of the right-handed rotation about an axis."""
     n = np.asarray(axis, float)
     x, y, z = n / np.linalg.norm(n)

@@ -1,4 +1,4 @@
-"""Shapes of the shoulder: proximal humerus, scapula, clavicle, ribs.
+"""Shapes of the shoulder: proximal humerus, scapula, clavicle.
 
 Left shoulder, adult size, LPS mm (lateral is +x), origin at the center of the humeral head.
 """
@@ -19,7 +19,9 @@ def build_shoulder(rng: np.random.Generator, growth: Growth) -> JointModel:
     """Draw one left shoulder with its own proportions, version and arm position."""
     radius = float(rng.uniform(22.5, 26.0))
     inclination = float(rng.uniform(128.0, 142.0))
-    retroversion = float(rng.uniform(15.0, 45.0))
+    # The humeral head unwinds during growth.
+    young = float(np.clip((16.0 - growth.age_years) / 12.0, 0, 1))
+    retroversion = float(rng.uniform(15.0, 45.0)) + 15.0 * young
     scapular_plane = float(rng.uniform(28.0, 45.0))
     glenoid_version = float(rng.uniform(-10.0, 6.0))
     arm_rotation = float(rng.uniform(-25.0, 35.0))
@@ -31,7 +33,7 @@ def build_shoulder(rng: np.random.Generator, growth: Growth) -> JointModel:
     scapula = _scapula(rng, radius, glenoid_version)
     zero = np.zeros(3)
     bones = [placed(humerus, arm, zero), placed(scapula, blade_turn, zero)]
-    bones += _surroundings(rng, radius, blade_turn)
+    bones += _surroundings(rng, radius)
     normal = blade_turn @ sdf.rotation_deg((0, 0, 1), glenoid_version) @ np.array([1.0, 0.0, 0.0])
     truth: dict[str, object] = {
         "humeral_head_center_mm": [0.0, 0.0, 0.0],
@@ -46,9 +48,18 @@ def build_shoulder(rng: np.random.Generator, growth: Growth) -> JointModel:
         "arm_abduction_deg": abduction,
         "arm_internal_rotation_deg": arm_rotation,
     }
-    return JointModel(bones, truth, (-108.0, -70.0, -95.0), (56.0, 72.0, 66.0), gap_mm=2.0, gaps_mm={
-        (HUMERUS, SCAPULA): 3.4, (HUMERUS, 0): 6.0, (SCAPULA, 0): 2.5,
-    })
+    return JointModel(
+        bones,
+        truth,
+        (-108.0, -70.0, -95.0),
+        (56.0, 72.0, 66.0),
+        gap_mm=2.0,
+        gaps_mm={
+            (HUMERUS, SCAPULA): 3.4,
+            (HUMERUS, 0): 6.0,
+            (SCAPULA, 0): 2.5,
+        },
+    )
 
 
 def _humerus(
@@ -61,11 +72,20 @@ def _humerus(
     offset = -head_axis * np.array([1.0, 1.0, 0.0]) * rng.uniform(7.0, 10.0)
     x, y = float(offset[0]), float(offset[1])
     k = rng.uniform(0.94, 1.06) * radius / 24.0
-    stations = [(z, x + dx, y + dy, a * k, b * k) for z, dx, dy, a, b in (
-        (-200.0, 0.0, 0.0, 10.5, 11.0), (-100.0, 0.0, 0.0, 10.8, 11.0), (-62.0, 0.0, 0.0, 11.4, 11.4),
-        (-44.0, 0.0, 0.0, 12.4, 12.3), (-31.0, 0.0, 0.0, 14.4, 14.2), (-19.0, 0.0, 0.0, 17.6, 17.4),
-        (-7.0, 0.0, 0.0, 20.2, 20.2), (6.0, 0.0, 0.0, 19.5, 19.5), (15.0, 0.0, 0.0, 15.0, 15.0),
-    )]
+    stations = [
+        (z, x + dx, y + dy, a * k, b * k)
+        for z, dx, dy, a, b in (
+            (-200.0, 0.0, 0.0, 10.5, 11.0),
+            (-100.0, 0.0, 0.0, 10.8, 11.0),
+            (-62.0, 0.0, 0.0, 11.4, 11.4),
+            (-44.0, 0.0, 0.0, 12.4, 12.3),
+            (-31.0, 0.0, 0.0, 14.4, 14.2),
+            (-19.0, 0.0, 0.0, 17.6, 17.4),
+            (-7.0, 0.0, 0.0, 20.2, 20.2),
+            (6.0, 0.0, 0.0, 19.5, 19.5),
+            (15.0, 0.0, 0.0, 15.0, 15.0),
+        )
+    ]
     turn = sdf.rotation_deg((0, 0, 1), -retroversion_deg)
     lateral, front = turn @ np.array([1.0, 0.0, 0.0]), turn @ np.array([0.0, -1.0, 0.0])
 
@@ -79,7 +99,9 @@ def _humerus(
         sdf.ellipsoid(at(14.0 * k, 2.0, 4.0), (11.0 * k, 14.0 * k, 15.5 * k), turn),
         sdf.ellipsoid(at(7.0 * k, 17.0 * k, -3.0), (7.0 * k, 7.0 * k, 11.0 * k), turn),
     )
-    groove = sdf.tube([at(15.0 * k, 19.0 * k, 16.0), at(14.0 * k, 18.5 * k, -20.0), at(8.0, 17.0 * k, -55.0)], [4.0, 3.8, 3.0])
+    groove = sdf.tube(
+        [at(15.0 * k, 19.0 * k, 16.0), at(14.0 * k, 18.5 * k, -20.0), at(8.0, 17.0 * k, -55.0)], [4.0, 3.8, 3.0]
+    )
     rest = sdf.smooth_difference(3.0, rest, groove)
     # Nothing but the sphere may form the articular surface.
     rest = sdf.smooth_intersection(4.0, rest, sdf.half_space(head_axis * 0.42 * radius, head_axis))
@@ -123,7 +145,9 @@ def _scapula(rng: np.random.Generator, radius: float, version_deg: float) -> Bon
     def on(x: float, z: float, dy: float = 0.0) -> tuple[float, float, float]:
         return x, bent(x, z) + dy, z
 
-    lateral_border = sdf.tube([on(g - 12.0, -16.0), on(g - 28.0, -45.0 * tall), on(g - 66.0 * size, -100.0 * tall)], [6.0, 5.2, 4.2])
+    lateral_border = sdf.tube(
+        [on(g - 12.0, -16.0), on(g - 28.0, -45.0 * tall), on(g - 66.0 * size, -100.0 * tall)], [6.0, 5.2, 4.2]
+    )
     medial_border = sdf.tube([on(*upper), on(*root), on(*lower)], [2.6, 2.4, 3.4])
     upper_border = sdf.tube([on(*upper), on(g - 30.0, 22.0)], [2.2, 1.8])
     glenoid = _glenoid(radius, g, size, tall, version_deg)
@@ -134,8 +158,10 @@ def _scapula(rng: np.random.Generator, radius: float, version_deg: float) -> Bon
     corner = (g + 6.0, 34.0, tip_z - 4.0)
     crest_tube = sdf.tube([*crest, corner], [2.5, 4.0, 4.8, 5.5])
     spine = sdf.union(
-        sdf.triangle(base[0], base[1], crest[1], 1.4), sdf.triangle(base[0], crest[0], crest[1], 1.4),
-        sdf.triangle(base[1], base[2], crest[2], 1.8), sdf.triangle(base[1], crest[1], crest[2], 1.6),
+        sdf.triangle(base[0], base[1], crest[1], 1.4),
+        sdf.triangle(base[0], crest[0], crest[1], 1.4),
+        sdf.triangle(base[1], base[2], crest[2], 1.8),
+        sdf.triangle(base[1], crest[1], crest[2], 1.6),
     )
     slope = rng.uniform(0.0, 0.25)
     acromion = sdf.smooth_union(
@@ -145,10 +171,17 @@ def _scapula(rng: np.random.Generator, radius: float, version_deg: float) -> Bon
     )
     reach = rng.uniform(0.9, 1.1)
     coracoid = sdf.tube(
-        [(g - 7.0, -3.0, 17.0), (g - 4.0, -15.0 * reach, 29.0), (g + 6.0, -27.0 * reach, 31.0), (g + 20.0, -36.0 * reach, 24.0)],
+        [
+            (g - 7.0, -3.0, 17.0),
+            (g - 4.0, -15.0 * reach, 29.0),
+            (g + 6.0, -27.0 * reach, 31.0),
+            (g + 20.0, -36.0 * reach, 24.0),
+        ],
         [8.5, 7.2, 6.5, 5.2],
     )
-    body = sdf.smooth_union(4.0, blade, lateral_border, medial_border, upper_border, glenoid, spine, crest_tube, acromion, coracoid)
+    body = sdf.smooth_union(
+        4.0, blade, lateral_border, medial_border, upper_border, glenoid, spine, crest_tube, acromion, coracoid
+    )
 
     def smooth(p: np.ndarray) -> np.ndarray:
         # A thin plate must not be perturbed away.
@@ -161,7 +194,9 @@ def _bow_at(x: float, z: float, middle: tuple[float, float], bow_mm: float) -> f
     return -bow_mm * (((x - middle[0]) / 55.0) ** 2 + 0.6 * ((z - middle[1]) / 75.0) ** 2) + 0.35 * bow_mm
 
 
-def _plate(outline: np.ndarray, middle: tuple[float, float], bow_mm: float, half_thickness: float, edge: float) -> sdf.Shape:
+def _plate(
+    outline: np.ndarray, middle: tuple[float, float], bow_mm: float, half_thickness: float, edge: float
+) -> sdf.Shape:
     """Bowed plate whose outline is a polygon in the x-z plane."""
     points = outline.astype(np.float32)
 
@@ -189,10 +224,16 @@ def _plate(outline: np.ndarray, middle: tuple[float, float], bow_mm: float, half
 
 def _glenoid(radius: float, g: float, size: float, tall: float, version_deg: float) -> sdf.Shape:
     """Neck and socket; pear shaped, hollowed by a sphere concentric with the head."""
-    stations = [(z, x, y, a * tall, b * size) for z, x, y, a, b in (
-        (-22.0, 0.0, 0.0, 9.0, 5.0), (-14.0, 0.0, 0.0, 14.0, 8.0), (-6.0, 0.0, 0.0, 17.0, 11.5),
-        (0.0, 0.0, 0.0, 18.5, 13.5), (8.0, 0.0, 0.0, 18.5, 13.5),
-    )]
+    stations = [
+        (z, x, y, a * tall, b * size)
+        for z, x, y, a, b in (
+            (-22.0, 0.0, 0.0, 9.0, 5.0),
+            (-14.0, 0.0, 0.0, 14.0, 8.0),
+            (-6.0, 0.0, 0.0, 17.0, 11.5),
+            (0.0, 0.0, 0.0, 18.5, 13.5),
+            (8.0, 0.0, 0.0, 18.5, 13.5),
+        )
+    ]
     along = sdf.loft(stations)
     turn = sdf.rotation_deg((0, 0, 1), version_deg).astype(np.float32)
 
@@ -200,26 +241,20 @@ def _glenoid(radius: float, g: float, size: float, tall: float, version_deg: flo
         q = p @ turn
         # z of the loft runs along x; its x along z. Narrower on top: the pear shape.
         z = q[:, 2]
-        return along(np.stack([z + 1.0, q[:, 1] * (1 + np.maximum(z, 0) * np.float32(0.012)), q[:, 0] - np.float32(g)], axis=1))
+        return along(
+            np.stack([z + 1.0, q[:, 1] * (1 + np.maximum(z, 0) * np.float32(0.012)), q[:, 0] - np.float32(g)], axis=1)
+        )
 
     return sdf.smooth_difference(2.0, neck, sdf.sphere((0, 0, 0), radius + 4.0))
 
 
-def _surroundings(rng: np.random.Generator, radius: float, blade_turn: np.ndarray) -> list[BoneShape]:
+def _surroundings(rng: np.random.Generator, radius: float) -> list[BoneShape]:
     top = radius + 15.0
+    sag = rng.uniform(-3.0, 3.0)
     clavicle = sdf.tube(
-        [(-6.0, -8.0, top), (-26.0, -4.0, top + 2.0), (-60.0, -14.0, top + 3.0), (-95.0, -36.0, top - 2.0), (-140.0, -50.0, top - 10.0)],
+        [(-6.0, -8.0, top), (-26.0, -4.0, top + 2.0), (-60.0, -14.0, top + 3.0 + sag),
+         (-95.0, -36.0, top - 2.0 + sag), (-140.0, -50.0, top - 10.0)],
         [7.0, 6.2, 5.6, 6.0, 8.0],
-    )
-    bones = [BoneShape(0, clavicle, cartilage_mm=1.0)]
-    # Ribs: slanting arcs on the chest wall, in front of and medial to the blade.
-    for n in range(6):
-        z = 52.0 - 26.0 * n + rng.uniform(-2.0, 2.0)
-        wide = min(62.0 + 14.0 * n, 106.0)
-        deep = 0.8 * wide
-        points = []
-        for angle in np.linspace(-95, 95, 15):
-            t = np.deg2rad(angle)
-            points.append((-192.0 + wide * np.cos(t), -12.0 + deep * np.sin(t), z + 16.0 * np.sin(t) - 8.0 * np.cos(t)))
-        bones.append(BoneShape(0, sdf.tube(points, [4.8] * len(points)), cartilage_mm=0.0))
-    return bones
+    )  # fmt: skip
+    # The chest with its ribs and lung is drawn with the soft tissue.
+    return [BoneShape(0, clavicle, cartilage_mm=1.0)]
