@@ -48,34 +48,42 @@ class _Stack:
             self.level[near] = refined[near]
         self.outline, count = ndimage.label(mask, _IN_SLICE)
         self.area_mm2 = np.bincount(self.outline.ravel(), minlength=count + 1) * pixel_mm[0] * pixel_mm[1]
-        self.depth_mm = np.zeros(count + 1)
-        if count:
-            self.depth_mm[1:] = ndimage.maximum(self.level, self.outline, np.arange(1, count + 1))
+        self._ends: dict[tuple[int, int], list[_End]] = {}
         self.filled = np.asarray(mask.any(axis=(1, 2)))
 
     def signed_distance(self, mask: np.ndarray) -> np.ndarray:
         """Distance (s, h, w) to the outline within each slice, mm, positive inside."""
-        # A pitch beyond the slice's diagonal keeps the nearest voxel in the same slice.
-        sampling = (4.0 * self.reach_mm + 1.0, *self.pixel_mm)
-        inside = ndimage.distance_transform_edt(mask, sampling=sampling).astype(np.float32)
-        outside = ndimage.distance_transform_edt(~mask, sampling=sampling).astype(np.float32)
+        distance = np.full(mask.shape, -self.reach_mm, np.float32)
         half = 0.5 * float(np.sqrt(self.pixel_mm[0] * self.pixel_mm[1]))
-        return np.clip(np.where(mask, inside - half, half - outside), -self.reach_mm, self.reach_mm)
+        for inside, result in zip(mask, distance, strict=True):
+            rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+            if not len(rows):
+                continue
+            result[:] = half - ndimage.distance_transform_edt(~inside, sampling=self.pixel_mm)
+            # The nearest background of an inside pixel lies at most one pixel beyond the outline's box.
+            box = slice(rows[0] - 1, rows[-1] + 2), slice(columns[0] - 1, columns[-1] + 2)
+            depth = ndimage.distance_transform_edt(inside[box], sampling=self.pixel_mm)
+            np.copyto(result[box], depth - half, where=inside[box], casting="same_kind")
+        return distance
 
     def ends(self, here: int, toward: int) -> list[_End]:
         """The outlines of slice `here` with no counterpart in the neighboring slice `toward`."""
-        outline = self.outline[here]
-        labels = np.unique(outline[self.mask[here]])
-        going_on = np.unique(outline[self.mask[toward] & self.mask[here]])
-        return [self._end(label, here, 2 * here - toward) for label in np.setdiff1d(labels, going_on)]
+        if (here, toward) not in self._ends:
+            outline = self.outline[here]
+            labels = np.unique(outline[self.mask[here]])
+            going_on = np.unique(outline[self.mask[toward] & self.mask[here]])
+            ends = [self._end(int(n), here, 2 * here - toward) for n in np.setdiff1d(labels, going_on)]
+            self._ends[here, toward] = ends
+        return self._ends[here, toward]
 
     def _end(self, label: int, here: int, behind: int) -> _End:
         s = self.pitch_mm
+        depth = float(self.level[here][self.outline[here] == label].max())
         if (here == 1 and behind == 2 and self.cut[0]) or (
             here == len(self.mask) - 2 and behind == here - 1 and self.cut[1]
         ):
             # The bone goes on where nothing was imaged: a flat end with hardly a rim, half a slice away.
-            return _End(label, 0.5 * s, min(float(self.depth_mm[label]), 0.5 * max(self.pixel_mm)))
+            return _End(label, 0.5 * s, min(depth, 0.5 * max(self.pixel_mm)))
         square = self.area_mm2[label] / np.pi
         height = float(np.sqrt(square))
         if 0 <= behind < len(self.mask):
@@ -86,8 +94,8 @@ class _Stack:
                 p = (square_behind - square + s * s) / s
                 height = float((np.sqrt(p * p + 4.0 * square) - p) / 2.0)
         if height > 2.0 * s:
-            return _End(label, 0.5 * s, min(float(self.depth_mm[label]), s))
-        return _End(label, min(height, s), float(self.depth_mm[label]))
+            return _End(label, 0.5 * s, min(depth, s))
+        return _End(label, min(height, s), depth)
 
 
 def _limited(slope: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -62,7 +62,8 @@ def test_probability_sphere_size(digitize, spacing_mm):
         assert_closed(surface)
         volume.append(surface.volume_mm3 / (4 / 3 * np.pi * radius**3) - 1)
         area.append(surface.area_mm2 / (4 * np.pi * radius**2) - 1)
-    assert abs(100 * np.mean(volume)) < 0.5
+    # Three-millimeter slices: one of six spheres ends right behind a slice, which no slice shows.
+    assert abs(100 * np.mean(volume)) < (0.5 if max(spacing_mm) < 2.0 else 0.7)
     assert abs(100 * np.mean(area)) < 2.0
 
 
