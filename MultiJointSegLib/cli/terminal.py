@@ -69,14 +69,17 @@ class Terminal:
             from rich.console import Console
             from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as RichProgress
+            from rich.table import Column
 
             columns = (
                 BarColumn(bar_width=28),
                 TaskProgressColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.description}", markup=False),
+                TextColumn(
+                    "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+                ),
             )
-            with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+            with RichProgress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
                 yield BarProgress(bar, bar.add_task("", total=1.0))
 
     def note(self, sentence: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +31,20 @@ def _check_replaceable(path: Path, overwrite: bool, own_names: frozenset[str]) -
             f"The output '{path}' holds '{foreign[0]}', which is not part of an earlier result; "
             "choose another folder, since --overwrite replaces only earlier results."
         )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Context in which a second, impatient Ctrl-C does not stop the tidying up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _create_parents(folder: Path) -> list[Path]:
@@ -63,7 +79,7 @@ def _move_into_place(staging: Path, path: Path) -> None:
     path.rename(retired / "old")
     try:
         staging.rename(path)
-    except BaseException:
+    except OSError:
         (retired / "old").rename(path)
         retired.rmdir()
         raise
@@ -116,8 +132,10 @@ def staged_folder(
         mask = os.umask(0)
         os.umask(mask)
         staging.chmod(0o777 & ~mask)
-        _move_into_place(staging, path)
+        with _undisturbed():
+            _move_into_place(staging, path)
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(created)
+        with _undisturbed():
+            shutil.rmtree(staging, ignore_errors=True)
+            _remove_empty(created)
         raise

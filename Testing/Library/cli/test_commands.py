@@ -146,6 +146,21 @@ def test_demo_runs_on_a_given_examination_and_again(command, truth, a_small_knee
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
+@pytest.mark.usefixtures("a_quick_report")
+def test_demo_makes_its_own_phantom_and_compares(monkeypatch, command, truth, a_small_knee, tmp_path):
+    from MultiJointSegLib.phantom.phantom import Phantom
+
+    truth()
+    monkeypatch.setattr(
+        "MultiJointSegLib.phantom.phantom.make_phantom", lambda joint, **_: Phantom(*a_small_knee, {}, {"joint": joint})
+    )
+    answer = command("demo", "-o", tmp_path / "demo", "--json")
+    assert answer.code == 0
+    assert answer.data["dice"] == {"femur": 1.0, "fibula": 1.0, "patella": 1.0, "tibia": 1.0}
+    assert (tmp_path / "demo" / "examination" / "labels.nii.gz").is_file()
+    assert answer.data["output"] == str(tmp_path / "demo" / "result")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals that a test can send.")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_cancel_without_a_trace(a_small_knee_file, tmp_path, number):
