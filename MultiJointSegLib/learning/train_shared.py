@@ -1,6 +1,6 @@
 """Trains the shared network on a bank of tissue maps.
 
-``python -m MultiJointSegLib.learning.train_shared RUN --bank BANK --steps 6000 --seed 1``
+``python -m MultiJointSegLib.learning.train_shared RUN --bank BANK --steps 4000 --seed 1``
 
 An interrupted run goes on from its last checkpoint when started again with the same arguments.
 """
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--bank", type=Path, required=True, help="folder that bank_building made")
     parser.add_argument("--joints", nargs="+", default=["ankle", "knee", "shoulder"])
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-imagenet", action="store_true", help="start from random weights")

@@ -24,10 +24,10 @@ from MultiJointSegLib.progress import Progress, SilentProgress
 class TrainingSettings:
     """What a training run is made of, besides the data."""
 
-    steps: int = 6000
-    slices_per_joint: int = 6
-    other_slices: int = 6
-    sizes_px: tuple[int, ...] = (128, 160, 192, 224)
+    steps: int = 4000
+    slices_per_joint: int = 5
+    other_slices: int = 5
+    sizes_px: tuple[int, ...] = (128, 160, 192)
     learning_rate: float = 1.5e-3
     encoder_factor: float = 0.5
     warmup_steps: int = 100
