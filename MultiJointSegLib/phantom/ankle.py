@@ -25,7 +25,7 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
     half = 15.0 * width
     talus = _talus(rng, radius, width, length)
     foot = _foot(rng, growth, width, length)
-    tibia, fibula = _crus(rng, radius, half, width)
+    tibia, fibula, shaft = _crus(rng, radius, half, width)
     # Talus and foot turn about the dome's axis; the foot alone about the subtalar axis (up, forward, medial).
     ankle_turn = sdf.rotation_deg((1, 0, 0), plantar_flexion)
     subtalar_axis = np.array([-0.23, -0.72, 0.65])
@@ -40,7 +40,8 @@ def build_ankle(rng: np.random.Generator, growth: Growth) -> JointModel:
         "talar_dome_center_mm": [0.0, 0.0, 0.0],
         "talar_dome_axis_direction": [1.0, 0.0, 0.0],
         "talar_dome_radius_mm": radius,
-        "tibial_shaft_direction": [0.0, 0.0, 1.0],
+        "talar_dome_top_direction": (ankle_turn @ np.array([0.0, 0.0, 1.0])).tolist(),
+        "tibial_shaft_direction": shaft.tolist(),
         "plantar_flexion_deg": plantar_flexion,
         "subtalar_inversion_deg": inversion,
     }
@@ -103,21 +104,24 @@ def _talus(rng: np.random.Generator, radius: float, width: float, length: float)
     return BoneShape(TALUS, body, cartilage_mm=1.5, ossifies_from_center=True, smooth=smooth)
 
 
-def _crus(rng: np.random.Generator, radius: float, half: float, width: float) -> tuple[BoneShape, BoneShape]:
+def _crus(
+    rng: np.random.Generator, radius: float, half: float, width: float
+) -> tuple[BoneShape, BoneShape, np.ndarray]:
     k = rng.uniform(0.94, 1.06)
     lean = rng.uniform(-0.03, 0.03)
     base = radius - 2.0
+    # Straight above the metaphysis, so that the shaft's axis is exact.
     stations = [
         (z, lean * max(z - 40, 0) - 1.0, y, a * width * k, b * k)
         for z, y, a, b in (
             (base - 8, 1.0, 19.0, 19.0),
             (base + 6, 1.0, 21.5, 20.0),
             (base + 16, 1.0, 21.0, 19.0),
-            (base + 28, 0.5, 17.5, 16.5),
+            (base + 28, 0.0, 17.5, 16.5),
             (base + 44, 0.0, 14.0, 14.0),
-            (base + 66, -0.5, 11.8, 12.8),
-            (base + 100, -1.0, 11.2, 13.0),
-            (base + 200, -2.0, 11.8, 14.5),
+            (base + 66, 0.0, 11.8, 12.8),
+            (base + 100, 0.0, 11.2, 13.0),
+            (base + 200, 0.0, 11.8, 14.5),
         )
     ]
     shaft = sdf.loft(stations, exponent=2.3, lobe=(0.06, -90.0))
@@ -160,9 +164,15 @@ def _crus(rng: np.random.Generator, radius: float, half: float, width: float) ->
     )
     fibular_physis = sdf.half_space((0, 0, radius - 1.0), (0.0, 0.05, -1.0))
     return (
-        BoneShape(TIBIA, body, (physis,), cartilage_mm=1.6),
+        BoneShape(TIBIA, body, (physis,), cartilage_mm=1.6, smooth=_calm_shaft),
         BoneShape(0, fibula, (lambda p: -fibular_physis(p),), cartilage_mm=1.2),
+        np.array([lean, 0.0, 1.0]) / np.hypot(lean, 1.0),
     )
+
+
+def _calm_shaft(p: np.ndarray) -> np.ndarray:
+    """The shaft is perturbed less, so that it stays straight."""
+    return 1 - np.float32(0.7) * smoothstep(p[:, 2], 45.0, 65.0)
 
 
 def _foot(rng: np.random.Generator, growth: Growth, width: float, length: float) -> list[BoneShape]:

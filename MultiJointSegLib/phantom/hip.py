@@ -127,7 +127,9 @@ def _femur(
 
     def smooth(p: np.ndarray) -> np.ndarray:
         away = np.abs(np.sqrt((p**2).sum(1)) - np.float32(radius))
-        return np.maximum(smoothstep(away, 1.5, 5.0), smoothstep(-(p @ axis32), 0.2 * radius, 0.6 * radius))
+        share = np.maximum(smoothstep(away, 1.5, 5.0), smoothstep(-(p @ axis32), 0.2 * radius, 0.6 * radius))
+        # The shaft is perturbed less, so that it stays straight.
+        return share * (1 - np.float32(0.7) * smoothstep(-p[:, 2], 60.0, 80.0))
 
     return BoneShape(FEMUR, body, (capital, trochanter), cartilage_mm=1.7, smooth=smooth), neck
 

@@ -63,8 +63,8 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
     return JointModel(
         bones,
         truth,
-        (-64.0, -70.0, -92.0),
-        (64.0, 76.0, 96.0),
+        (-64.0, -72.0, -110.0),
+        (64.0, 80.0, 116.0),
         gap_mm=1.6,
         gaps_mm={(FEMUR, TIBIA): 3.8, (FEMUR, PATELLA): 4.4, (TIBIA, FIBULA): 1.2},
         tilt_deg=-flexion * float(rng.uniform(0.2, 0.7)),
@@ -80,7 +80,7 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
     depth = float(rng.uniform(-2.0, 2.5))
     thick = float(rng.uniform(0.93, 1.07))
     lean = np.tan(np.deg2rad(90.0 - angle_deg))
-    # Shaft and its flare: straight above z = 78 mm, so that its axis is exact; it leans to the lateral side.
+    # Shaft and its flare: straight above z = 62 mm, so that its axis is exact; it leans to the lateral side.
     shaft = sdf.loft(
         [
             (z, lean * max(z - 30.0, 0.0), y, a * width * thick, b * thick)
@@ -89,8 +89,8 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
                 (20.0, 3.0, 36.0, 19.0),
                 (30.0, 1.0, 37.0, 19.5),
                 (40.0, -1.0, 32.5, 18.5),
-                (50.0, -2.0, 27.0, 17.2),
-                (62.0, -2.5, 22.5, 16.0),
+                (50.0, -2.5, 27.0, 17.2),
+                (62.0, -3.0, 22.5, 16.0),
                 (78.0, -3.0, 18.5, 15.0),
                 (105.0, -3.0, 15.3, 14.4),
                 (150.0, -3.0, 13.9, 14.0),
@@ -100,8 +100,9 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
         exponent=2.2,
     )
     parts = [shaft]
+    spheres = []
     for side in (-1.0, 1.0):
-        parts.append(sdf.sphere((side * condyle_x, _POSTERIOR_Y, radius), radius))
+        spheres.append(sdf.sphere((side * condyle_x, _POSTERIOR_Y, radius), radius))
         # Distal and anterior part of the condyle: flatter than the posterior circle; the lateral trochlea is higher.
         front = 24.5 + depth + (3.0 if side > 0 else 0.0)
         middle = 18.5 if side > 0 else 17.0
@@ -109,7 +110,15 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
         parts.append(sdf.ellipsoid((side * 21.0 * width, 6.0, 22.0), (16.0 * width, 22.0, 22.0)))
         # Epicondyle.
         parts.append(sdf.ellipsoid((side * 34.0 * width, 9.0, 27.0), (9.0, 12.0, 11.0)))
-    body = sdf.smooth_union(7.0, *parts)
+    # Behind the axis nothing but the spheres forms the joint surface.
+    allowed = sdf.union(
+        sdf.half_space((0, _POSTERIOR_Y - 3.0, 0), (0, 1, 0)),
+        sdf.half_space((0, 0, 1.62 * radius), (0, 0, -1)),
+        sdf.offset(spheres[0], -2.5),
+        sdf.offset(spheres[1], -2.5),
+    )
+    rest = sdf.smooth_intersection(3.0, sdf.smooth_union(7.0, *parts), allowed)
+    body = sdf.smooth_union(2.4, rest, *spheres)
     body = sdf.smooth_difference(4.0, body, _trochlear_groove(rng, depth), _notch(rng, width))
     # Side walls of the condyles are nearly flat and converge to the front, the medial one more.
     body = sdf.smooth_intersection(
@@ -127,7 +136,8 @@ def _femur(rng: np.random.Generator, width: float, radius: float, condyle_x: flo
             q = p - np.array([side * condyle_x, _POSTERIOR_Y, radius], np.float32)
             away = np.abs(np.sqrt((q**2).sum(1)) - np.float32(radius))
             share = np.minimum(share, np.maximum(smoothstep(away, 2.0, 7.0), smoothstep(-q[:, 1], 0.0, 10.0)))
-        return np.maximum(share, smoothstep(p[:, 2], 30.0, 45.0))
+        share = np.maximum(share, smoothstep(p[:, 2], 1.62 * radius, 45.0))
+        return share * (1 - np.float32(0.7) * smoothstep(p[:, 2], 50.0, 70.0))
 
     return BoneShape(FEMUR, body, (physis,), cartilage_mm=2.2, smooth=smooth)
 
@@ -180,6 +190,7 @@ def _leg(rng: np.random.Generator, width: float, slope_deg: float, varus_deg: fl
     """Tibia and fibula with the plateau at z = 0 and its normal tilted against the shaft."""
     k = float(rng.uniform(0.95, 1.06))
     bend = float(rng.uniform(-1.5, 1.5))
+    # Straight below z = -58 mm, so that its axis is exact.
     shaft = sdf.loft(
         [
             (z, x, y, a * width, b * k)
@@ -187,8 +198,8 @@ def _leg(rng: np.random.Generator, width: float, slope_deg: float, varus_deg: fl
                 (-200.0, bend, 5.0, 11.3, 13.0),
                 (-110.0, bend, 5.0, 12.8, 14.8),
                 (-78.0, bend, 5.0, 15.2, 16.2),
-                (-58.0, 0.0, 6.5, 18.2, 17.2),
-                (-42.0, 0.0, 9.0, 22.8, 19.4),
+                (-58.0, bend, 5.0, 18.2, 17.2),
+                (-42.0, 0.5 * bend, 8.0, 22.8, 19.4),
                 (-28.0, 0.0, 12.0, 29.5, 22.4),
                 (-16.0, 0.0, 13.8, 35.4, 24.2),
                 (-6.0, 0.0, 14.2, 36.8, 24.6),
@@ -233,9 +244,14 @@ def _leg(rng: np.random.Generator, width: float, slope_deg: float, varus_deg: fl
     )
     fibular_physis = sdf.half_space((fx, fy, -29.0), (0.05, 0.1, -1.0))
     return (
-        BoneShape(TIBIA, body, (_tibial_physis(rng),), cartilage_mm=2.2),
+        BoneShape(TIBIA, body, (_tibial_physis(rng),), cartilage_mm=2.2, smooth=_calm_shaft),
         BoneShape(FIBULA, fibula, (lambda p: -fibular_physis(p),), cartilage_mm=1.0),
     )
+
+
+def _calm_shaft(p: np.ndarray) -> np.ndarray:
+    """The shaft is perturbed less, so that it stays straight."""
+    return 1 - np.float32(0.7) * smoothstep(-p[:, 2], 45.0, 65.0)
 
 
 def _tibial_physis(rng: np.random.Generator) -> sdf.Shape:

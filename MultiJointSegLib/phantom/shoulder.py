@@ -121,7 +121,9 @@ def _humerus(
 
     def smooth(p: np.ndarray) -> np.ndarray:
         away = np.abs(np.sqrt((p**2).sum(1)) - np.float32(radius))
-        return np.maximum(smoothstep(away, 1.5, 5.0), smoothstep(-(p @ axis32), -0.05 * radius, 0.35 * radius))
+        share = np.maximum(smoothstep(away, 1.5, 5.0), smoothstep(-(p @ axis32), -0.05 * radius, 0.35 * radius))
+        # The shaft is perturbed less, so that it stays straight.
+        return share * (1 - np.float32(0.7) * smoothstep(-p[:, 2], 40.0, 60.0))
 
     bone = BoneShape(HUMERUS, body, (physis,), cartilage_mm=1.6, smooth=smooth)
     return bone, np.array([0.0, 0.0, 1.0]), head_axis
