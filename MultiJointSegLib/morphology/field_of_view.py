@@ -16,6 +16,8 @@ _FLAT_COSINE = float(np.cos(np.radians(10.0)))
 _FLAT_SHARE = 0.4
 _SMALLEST_FLAT_MM2 = 30.0
 _DEPTH_MM = 3.0
+_RAGGED_MM = 1.5
+"""Hand-drawn cuts differ by a few pixels from slice to slice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,7 @@ class FieldEdge:
 def _flat_end(surface: Surface, area_vectors: np.ndarray, direction: np.ndarray, pitch_mm: float) -> np.ndarray:
     """Triangles (m,) of a flat end perpendicular to a unit vector; none if the bone is rounded there.
 
-    The end is flat when the triangles that face the direction, at most three quarters of a voxel (or of 1 mm) below the
+    The end is flat when the triangles that face the direction, at most 1.5 mm (or three quarters of a voxel) below the
     highest point, have at least 40 % of the cross-section 3 mm (or 1.5 voxels) below. The rest is the rim, which
     smoothing rounds. For spheres of up to 30 mm radius the share is under 20 %.
     """
@@ -62,7 +64,7 @@ def _flat_end(surface: Surface, area_vectors: np.ndarray, direction: np.ndarray,
     top = float((surface.points_mm @ direction).max())
     toward = area_vectors @ direction
     facing = toward > _FLAT_COSINE * np.linalg.norm(area_vectors, axis=1)
-    flat = facing & (height > top - 0.75 * max(pitch_mm, 1.0))
+    flat = facing & (height > top - max(_RAGGED_MM, 0.75 * pitch_mm))
     # The projected areas of everything above a plane add up to the cross-section with it.
     section = float(toward[height > top - max(_DEPTH_MM, 1.5 * pitch_mm)].sum())
     area = float(toward[flat].sum())

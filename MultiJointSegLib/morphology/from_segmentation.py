@@ -92,8 +92,15 @@ def _list(items: object) -> str:
     return ", ".join(str(i) for i in items)  # type: ignore[attr-defined]
 
 
-def _check_bodies(labels: Volume, joint: Joint) -> None:
-    """Refuse a label that holds two bones, and bones too small to be measured."""
+def check_bodies(labels: Volume, joint: Joint) -> None:
+    """Refuse a label that holds two bones, and bones too small to be measured.
+
+    Raises
+    ------
+    InputError
+        If a bone of the joint has fewer than 8 connected voxels, or a second separate body of at least a quarter of the
+        largest one.
+    """
     for bone in joint.bones:
         inside = labels.array == bone.label
         box = bounding_box(inside)
@@ -151,7 +158,7 @@ def measure_label_map(
                 f"The segmentation holds the values {_list(values)}, none of which is a bone of the {chosen.key} "
                 f"({wanted})."
             )
-    _check_bodies(labels, chosen)
+    check_bodies(labels, chosen)
     surfaces = bone_surfaces(labels, chosen.bones, progress=ProgressSpan(progress, 0.0, 0.8))
     progress.report(0.8, "Measurements")
     measurements = measure_surfaces(surfaces, joint=chosen.key, labels=labels)

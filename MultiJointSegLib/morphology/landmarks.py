@@ -1,0 +1,83 @@
+"""Landmarks: extreme points, joint contact, lines that touch two humps."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError, cKDTree
+
+from MultiJointSegLib.morphology.frames import LandmarkMissing
+from MultiJointSegLib.surface.mesh import Surface
+
+CONTACT_ERROR_MM = 0.5
+"""Standard error assumed for an extreme point of a bone segmented at clinical resolution."""
+
+
+def extreme_point(points_mm: np.ndarray, direction: np.ndarray, *, within_mm: float = 0.0) -> np.ndarray:
+    """Farthest of points (n, 3) along a unit vector, or the mean of those at most `within_mm` short of it."""
+    along = points_mm @ direction
+    if not len(along):
+        raise LandmarkMissing("A part of the bone's surface that is needed is not there.")
+    return points_mm[along >= along.max() - within_mm].mean(axis=0)
+
+
+def joint_point(first: Surface, second: Surface) -> np.ndarray:
+    """Where two bones are closest: mean over the twentieth of the first surface's points nearest to the second."""
+    distance, nearest = cKDTree(second.points_mm).query(first.points_mm)
+    near = distance <= np.quantile(distance, 0.05)
+    return np.asarray(0.5 * (first.points_mm[near].mean(axis=0) + second.points_mm[nearest[near]].mean(axis=0)))
+
+
+def bridge(outline: np.ndarray, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """The groove of a flat outline: the line that bridges it and its deepest point.
+
+    Of all edges of the convex hull that face a direction within 45 degrees, the one is taken under which the outline
+    lies deepest.
+
+    Parameters
+    ----------
+    outline : float ndarray of shape (n, 2)
+        Points of an outline, mm.
+    facing : float ndarray of shape (2,)
+        Unit vector out of the groove.
+
+    Returns
+    -------
+    tuple
+        Both ends of the bridge (2,), the deepest point (2,) and its depth (mm) under the bridge.
+
+    Raises
+    ------
+    LandmarkMissing
+        If nothing faces that way, or the outline is convex there.
+    """
+    try:
+        hull = ConvexHull(outline)
+    except (QhullError, ValueError) as error:
+        raise LandmarkMissing("The outline in this plane is too small.") from error
+    best: tuple[np.ndarray, np.ndarray, np.ndarray, float] | None = None
+    for (i, j), (nx, ny, _) in zip(hull.simplices, hull.equations, strict=True):
+        normal = np.array([nx, ny])
+        if normal @ facing < np.sqrt(0.5):
+            continue
+        a, b = outline[i], outline[j]
+        length = float(np.linalg.norm(b - a))
+        if length < 1e-6:
+            continue
+        along = (outline - a) @ ((b - a) / length)
+        # Seen along the bridge's normal, the surface is the outermost point at each place between its ends.
+        inside = (along > 0) & (along < length)
+        if not inside.any():
+            continue
+        depth = (a - outline) @ normal
+        bins = np.minimum((along[inside] / length * 24).astype(int), 23)
+        outermost = np.full(24, np.inf)
+        np.minimum.at(outermost, bins, depth[inside])
+        outermost[~np.isfinite(outermost)] = -np.inf
+        at = int(np.argmax(outermost))
+        if best is None or outermost[at] > best[3]:
+            chosen = np.flatnonzero(inside)[bins == at]
+            deepest = outline[chosen[np.argmin(depth[chosen])]]
+            best = (a, b, deepest, float(outermost[at]))
+    if best is None or best[3] <= 0.05:
+        raise LandmarkMissing("No groove is found in this plane.")
+    return best
