@@ -58,12 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 failed, 2 bad input or arguments, 3 refused, 130 cancelled.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    terminal = Terminal(as_json="--json" in given)
+    terminal = Terminal(as_json="--json" in given, events="--progress-json" in given)
     debug = "--debug" in given
     try:
         with _terminate_like_interrupt():
             arguments = build_parser().parse_args(given)
-            terminal = Terminal(quiet=arguments.quiet, as_json=arguments.json)
+            terminal = Terminal(quiet=arguments.quiet, as_json=arguments.json, events=arguments.progress_json)
             _run(arguments, terminal)
     except SystemExit as finished:  # --help and --version
         return int(finished.code or 0)

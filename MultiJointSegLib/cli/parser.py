@@ -43,6 +43,11 @@ def _common(parser: argparse.ArgumentParser) -> None:
     either = group.add_mutually_exclusive_group()
     either.add_argument("--quiet", action="store_true", help="show nothing but errors")
     either.add_argument("--json", action="store_true", help="show the result as one JSON object on standard output")
+    group.add_argument(
+        "--progress-json",
+        action="store_true",
+        help="tell a program progress and outcome: JSON lines on standard error",
+    )
     group.add_argument("--debug", action="store_true", help="show where in the program an error arose")
 
 
@@ -97,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     segment.add_argument("input", metavar="INPUT", help=_INPUT_HELP)
     _output(segment, "folder for the result")
     _segmenting(segment)
+    segment.add_argument("--no-scene", action="store_true", help="leave out scene.mrb, for a program that has a scene")
 
     detect = command("detect", "say which joint an examination shows", _model)
     detect.add_argument("input", metavar="INPUT", help=_INPUT_HELP)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.scene_output import write_scene
 from MultiJointSegLib.cli.terminal import Terminal
-from MultiJointSegLib.pipeline.result import REPORT_NAME, SCENE_NAME, ExaminationResult
+from MultiJointSegLib.pipeline.result import REPORT_NAME, SCENE_NAME, SEGMENTATION_NAME, ExaminationResult
 from MultiJointSegLib.pipeline.segment_examination import segment_examination
 
 
@@ -34,7 +35,8 @@ def segment(
             overwrite=overwrite,
             record_paths=arguments.record_paths,
             progress=progress,
-            scene_writer=write_scene,
+            # The demo has no such option: it always shows everything.
+            scene_writer=_write_segmentation_only if getattr(arguments, "no_scene", False) else write_scene,
         )
 
 
@@ -58,3 +60,10 @@ def outcome_of(result: ExaminationResult, *, at: Path | None = None) -> Outcome:
     lines.append(f"Time:   {float(str(run_record['total_s'])):.1f} s")
     data: dict[str, object] = {"exit_code": 0, "output": str(folder), "files": sorted(result.files), **run_record}
     return Outcome(lines, data)
+
+
+def _write_segmentation_only(folder: Path, **parts: Any) -> None:
+    """Scene writer that leaves out the scene."""
+    from MultiJointSegLib.pipeline.segmentation_nrrd import write_plain_segmentation
+
+    write_plain_segmentation(folder / SEGMENTATION_NAME, parts["labels"], parts["bones"])

@@ -43,6 +43,27 @@ class BarProgress:
         self._bar.update(self._task, completed=fraction, description=message)
 
 
+EVENT_PREFIX = "@multijointseg "
+"""Begins every line meant for a program that runs the command, since libraries print lines of their own."""
+
+
+class EventProgress:
+    """One JSON object per line: for a program that runs the command and shows its progress."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def report(self, fraction: float, message: str) -> None:
+        """Write the event."""
+        write_event(self._stream, event="progress", fraction=round(fraction, 4), message=message)
+
+
+def write_event(stream: TextIO, **event: object) -> None:
+    """Write one event as a line of ASCII, so that no terminal encoding can spoil it."""
+    stream.write(f"{EVENT_PREFIX}{json.dumps(event)}\n")
+    stream.flush()
+
+
 class Terminal:
     """Standard output and error of one command.
 
@@ -52,16 +73,21 @@ class Terminal:
         Show nothing but errors.
     as_json
         Show one JSON object on standard output, and nothing else there.
+    events
+        Also write progress and outcome as lines that begin with `EVENT_PREFIX`, on standard error.
     """
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, events: bool = False) -> None:
         self.quiet = quiet
         self.as_json = as_json
+        self.events = events
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """Context of a progress display on standard error: a bar on a terminal, plain lines otherwise."""
-        if self.quiet or self.as_json:
+        if self.events:
+            yield EventProgress(sys.stderr)
+        elif self.quiet or self.as_json:
             yield SilentProgress()
         elif not sys.stderr.isatty():
             yield LineProgress(sys.stderr)
@@ -89,6 +115,8 @@ class Terminal:
 
     def show(self, lines: list[str], data: dict[str, object]) -> None:
         """Print a result: the object with ``--json``, nothing with ``--quiet``, the lines otherwise."""
+        if self.events:
+            write_event(sys.stderr, event="finished", data=data)
         if self.as_json:
             _write(sys.stdout, json.dumps(data, indent=2, ensure_ascii=False))
         elif not self.quiet and lines:
@@ -97,6 +125,8 @@ class Terminal:
     def fail(self, sentence: str, exit_code: int) -> None:
         """Print one sentence on standard error, and with ``--json`` an object on standard output."""
         sentence = " ".join(sentence.split())
+        if self.events:
+            write_event(sys.stderr, event="failed", exit_code=exit_code, error=sentence)
         if self.as_json:
             _write(sys.stdout, json.dumps({"exit_code": exit_code, "error": sentence}, ensure_ascii=False))
         _write(sys.stderr, f"multijointseg: {sentence}")

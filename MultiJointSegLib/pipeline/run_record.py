@@ -111,6 +111,10 @@ def run_record(
         "versions": package_versions(),
         "platform": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
         "bone_confidence": {key: round(float(value), 4) for key, value in segmentation.bone_confidence.items()},
+        "slice_axis": segmentation.slice_axis,
+        "slice_uncertainty": {
+            key: [round(float(value), 4) for value in values] for key, values in segmentation.slice_uncertainty.items()
+        },
         "segmentation_timings_s": rounded(segmentation.timings_s),
         "peak_memory_mib": peak_memory_mib(),
     }
