@@ -113,15 +113,16 @@ def _paint_muscles(
     warp = np.stack([smooth_noise(grid.shape, grid.spacing_mm, 26.0 * s, rng) for _ in range(3)]) * np.float32(2.2 * s)
     first, second = nearest_strands(plan.muscles, grid, warp)
     _, _, superior = frame.coordinates(*grid.points())
-    slack = np.interp(superior, *zip(*plan.slack_mm, strict=True)).astype(np.float32)
+    levels, widths = np.array(plan.slack_mm).T
+    slack = np.interp(superior, levels, widths).astype(np.float32)
     first = first - slack + 0.8 * s * smooth_noise(grid.shape, grid.spacing_mm, 9.0 * s, rng)
     septum_mm = rng.uniform(0.5, 1.3) + 0.6 * smooth_noise(grid.shape, grid.spacing_mm, 18.0 * s, rng)
     between = grid.refine(0.5 * (second - first) - np.clip(septum_mm, 0.1, 3.0))
     belly = grid.refine(first)
     tissue[(belly < 0) & (between > 0) & (fascia < -0.4)] = Tissue.MUSCLE
     # Streaks of fat inside the muscles, more in some people.
-    streak = smooth_noise(grid.shape, grid.spacing_mm, (14.0 * s, 4.5 * s, 4.5 * s), rng)
-    limit = float(rng.uniform(1.9, 3.2))
+    streak = smooth_noise(grid.shape, grid.spacing_mm, (16.0 * s, 3.2 * s, 3.2 * s), rng)
+    limit = float(rng.uniform(2.2, 3.6))
     tissue[(tissue == Tissue.MUSCLE) & (grid.refine(streak) > limit)] = Tissue.FAT
     if rng.uniform() < 0.75:
         half_mm = float(rng.uniform(0.3, 0.55))

@@ -58,12 +58,16 @@ def _add_foot(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
     for rows in sole.values():
         points = [(middle[0] + a * s, rear + b * s, bottom + c * s) for a, b, c, _ in rows]
         plan.muscles.append(Strand(frame.points(points), np.array([r(d) for *_, d in rows])))
-    front = [(middle[0] + 6 * s, high[1] - 8 * s, high[2] - 2 * s), (middle[0] + 4 * s, high[1] + 30 * s, high[2] - 8 * s)]
+    front = [
+        (middle[0] + 6 * s, high[1] - 8 * s, high[2] - 2 * s),
+        (middle[0] + 4 * s, high[1] + 30 * s, high[2] - 8 * s),
+    ]
     plan.muscles.append(Strand(frame.points(front), np.array([r(6), r(5)])))
-    fascia = [(middle[0] + a * s, rear + b * s, bottom + c * s) for a, b, c in ((-1, 12, 0), (-3, 45, -6), (-4, 140, 0))]
+    fascia = [
+        (middle[0] + a * s, rear + b * s, bottom + c * s) for a, b, c in ((-1, 12, 0), (-3, 45, -6), (-4, 140, 0))
+    ]
     plan.tendons.append(Strand(frame.points(fascia), np.array([1.6, 1.2, 0.8]) * s, frame.axes[0], 7.0))
     heel = [(middle[0], rear + 10 * s, bottom - 4 * s), (middle[0], rear + 32 * s, bottom - 2 * s)]
-    # The heel pad is fat: a muscle-like body only for the outline would be wrong, so the cover carries it.
     plan.pads.append(Strand(frame.points(heel), np.array([11, 8]) * s, frame.axes[0], 1.4))
 
 
@@ -78,10 +82,13 @@ def _add_tendons(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
     middle = frame.middle("tibia", 60 * s)
     leg = np.zeros(2) if middle is None else middle
     thick = rng.uniform(2.2, 3.2) * s
-    path = [insertion, (insertion[0], insertion[1] - 0.5 * s, top + 4 * s), (leg[0] + 3 * s, leg[1] - 42 * s, 60 * s),
-            (leg[0] + 2 * s, leg[1] - 52 * s, 130 * s)]  # fmt: skip
-    plan.tendons.append(Strand(frame.points(path), thick * np.array([1.0, 1, 1, 0.5]), frame.axes[0], rng.uniform(2.0, 2.8)))
-    dome = np.zeros(3)
+    achilles = np.array([
+        insertion, (insertion[0], insertion[1] - 0.5 * s, top + 4 * s),
+        (leg[0] + 3 * s, leg[1] - 42 * s, 60 * s), (leg[0] + 2 * s, leg[1] - 52 * s, 130 * s),
+    ])  # fmt: skip
+    plan.tendons.append(
+        Strand(frame.points(achilles), thick * np.array([1.0, 1, 1, 0.5]), frame.axes[0], rng.uniform(2.0, 2.8))
+    )
     front = talus[:, 1].max()
     t = lambda: rng.normal(0, 1.0)  # noqa: E731
     paths = {
@@ -95,12 +102,12 @@ def _add_tendons(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
         "peroneus_brevis": ([(25, -20, 40), (25, -22, -4), (24, -10, -20), (26, 22, -32)], 2.0),
     }
     for path, radius in paths.values():
-        points = dome + (np.array(path, float) + [t(), t(), 0]) * s
+        points = (np.array(path, float) + [t(), t(), 0]) * s
         plan.tendons.append(Strand(frame.points(points), np.full(len(path), radius * rng.uniform(0.8, 1.2) * s)))
     if rng.uniform() < 0.5:
         effusion = rng.uniform(1.0, 4.0) * s
-        path = [(0, talus[:, 1].mean() + 18 * s, -1 * s), (0, talus[:, 1].mean() + 20 * s, 8 * s)]
-        plan.fluid.append(Strand(frame.points(path), np.array([effusion, 0.7 * effusion]), frame.axes[0], 3.0))
+        recess = [(0, talus[:, 1].mean() + 18 * s, -1 * s), (0, talus[:, 1].mean() + 20 * s, 8 * s)]
+        plan.fluid.append(Strand(frame.points(recess), np.array([effusion, 0.7 * effusion]), frame.axes[0], 3.0))
 
 
 def _add_vessels(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:

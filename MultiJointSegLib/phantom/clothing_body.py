@@ -35,7 +35,7 @@ def fascia_distance(bones: Sequence[BoneField], plan: Plan, grid: CoarseGrid, fr
     outside = ndimage.distance_transform_edt(~padded, sampling=[grid.spacing_mm] * 3)
     closed = signed_distance(outside < radius, grid.spacing_mm) + np.float32(radius)
     closed = np.where(padded, np.minimum(closed, -1), closed).astype(np.float32)
-    closed = ndimage.gaussian_filter(closed, 3.5 * frame.scale / grid.spacing_mm, mode="nearest")
+    closed = ndimage.gaussian_filter(closed, 4.5 * frame.scale / grid.spacing_mm, mode="nearest")
     return (closed[(slice(pad, -pad),) * 3] - plan.cover_mm).astype(np.float32)
 
 

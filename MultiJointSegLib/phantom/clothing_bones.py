@@ -55,13 +55,13 @@ def paint_bone(
     growth = float(np.clip(age_years / 17, 0.1, 1.0))
     noise = smooth_noise(grid.shape, grid.spacing_mm, 14.0 * frame.scale, rng)
     end_mm = rng.uniform(0.5, 0.9) * (0.6 + 0.4 * growth)
-    cortex = np.full(grid.shape, end_mm, np.float32)
+    cortex: np.ndarray = np.full(grid.shape, end_mm, np.float32)
     if bone.label in _LONG:
         shaft_mm = rng.uniform(2.2, 4.0) * (0.4 + 0.6 * growth) * frame.scale
         cortex = cortex + (shaft_mm - end_mm) * smooth_step(from_joint, 35, 85)
     elif bone.label in _PLATE_LIKE:
         cortex = cortex + 0.5 * growth
-    cortex = grid.refine(np.maximum(cortex * (1 + 0.2 * noise), 0.45))
+    shell = grid.refine(np.maximum(cortex * (1 + 0.2 * noise), 0.45))
     red = grid.refine(_red_marrow(bone, grid, from_joint, age_years, rng))
     marrow = np.where(red > 0, Tissue.RED_MARROW, Tissue.FATTY_MARROW).astype(np.uint8)
     if bone.physis_mm is not None and age_years >= SCAR_AGE_YEARS:
@@ -69,29 +69,31 @@ def paint_bone(
         patchy = grid.refine(0.45 + 0.35 * smooth_noise(grid.shape, grid.spacing_mm, 8.0, rng))
         marrow[np.abs(bone.physis_mm[box]) < patchy * rng.uniform(0.4, 1.2)] = Tissue.CORTICAL_BONE
     elif bone.physis_mm is not None:
-        p = bone.physis_mm[box]
-        marrow[(p < 0) & (red < 2.5)] = Tissue.FATTY_MARROW
+        plate = bone.physis_mm[box]
+        marrow[(plate < 0) & (red < 2.5)] = Tissue.FATTY_MARROW
         thickness = float(np.interp(age_years, [2, 10, 15], [2.6, 1.8, 1.1]) * rng.uniform(0.8, 1.2))
-        metaphyseal = p - thickness / 2
+        metaphyseal = plate - thickness / 2
         dark_line_mm = rng.choice([0.0, 0.6])
         marrow[(metaphyseal > 0) & (metaphyseal < dark_line_mm)] = Tissue.CORTICAL_BONE
-        view[inside] = np.where(d > -cortex, np.uint8(Tissue.CORTICAL_BONE), marrow)[inside]
-        view[inside & (np.abs(p) < thickness / 2)] = Tissue.PHYSIS
+        view[inside] = np.where(d > -shell, np.uint8(Tissue.CORTICAL_BONE), marrow)[inside]
+        view[inside & (np.abs(plate) < thickness / 2)] = Tissue.PHYSIS
         return
-    view[inside] = np.where(d > -cortex, np.uint8(Tissue.CORTICAL_BONE), marrow)[inside]
+    view[inside] = np.where(d > -shell, np.uint8(Tissue.CORTICAL_BONE), marrow)[inside]
 
 
 def _red_marrow(
     bone: BoneField, grid: CoarseGrid, from_joint: np.ndarray, age_years: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Positive where marrow is red: the young metaphysis and patches, less with age; flat bones stay redder."""
-    noise = smooth_noise(grid.shape, grid.spacing_mm, 9.0, rng)
-    level = float(np.interp(age_years, [1, 6, 14, 25], [0.8, 0.2, -0.9, -1.8])) + rng.normal(0, 0.4)
+    # Patches with frayed borders.
+    noise = 0.85 * smooth_noise(grid.shape, grid.spacing_mm, 10.0, rng)
+    noise = noise + 0.55 * smooth_noise(grid.shape, grid.spacing_mm, 3.5, rng)
+    level = np.float32(np.interp(age_years, [1, 6, 14, 25], [0.8, 0.2, -1.0, -2.2]) + rng.normal(0, 0.5))
+    place = np.zeros(grid.shape, np.float32)
     if bone.label in _PLATE_LIKE:
-        level += 1.2
+        place += 1.2
     elif bone.label in _LONG:
-        level = level + 1.3 * smooth_step(from_joint, 18, 40) * (1 - 0.3 * smooth_step(from_joint, 60, 120))
-        level = level - 0.8
+        place += 1.3 * smooth_step(from_joint, 18, 40) * (1 - 0.3 * smooth_step(from_joint, 60, 120)) - 0.8
     else:
-        level -= 1.2
-    return (noise + level).astype(np.float32)
+        place -= 1.2
+    return (noise + place + level).astype(np.float32)

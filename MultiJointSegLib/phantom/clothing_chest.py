@@ -47,7 +47,9 @@ def paint_chest(
     tissue[wall & (rib < 0)] = Tissue.CORTICAL_BONE
     tissue[wall & (rib < -1.0 * s)] = Tissue.RED_MARROW if rng.uniform() < 0.5 else Tissue.FATTY_MARROW
     # The mediastinum: great vessels and heart on the far side.
-    middle = grid.refine((lat - trunk.center_mm[0]) / s + 6.0 * smooth_noise(grid.shape, grid.spacing_mm, 30.0 * s, rng))
+    middle = grid.refine(
+        (lat - trunk.center_mm[0]) / s + 6.0 * smooth_noise(grid.shape, grid.spacing_mm, 30.0 * s, rng)
+    )
     far = wall & (fine_depth > _WALL_MM * s) & (middle < -25)
     tissue[far] = Tissue.FAT
     tissue[far & (middle < -32)] = Tissue.VESSEL if rng.uniform() < 0.5 else Tissue.MUSCLE

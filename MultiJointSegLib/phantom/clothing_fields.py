@@ -116,8 +116,7 @@ class CoarseGrid:
         return resample_separable(
             array,
             tuple(
-                weights(np.arange(n) / self.step, m)
-                for n, m in zip(self.fine.array_shape, array.shape, strict=True)
+                weights(np.arange(n) / self.step, m) for n, m in zip(self.fine.array_shape, array.shape, strict=True)
             ),
         )
 

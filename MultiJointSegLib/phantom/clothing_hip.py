@@ -49,5 +49,7 @@ def plan_hip(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     if rng.uniform() < 0.5:
         recess = np.array([[-4, 27, -4], [8, 22, -22]]) * s
         plan.fluid.append(Strand(frame.points(recess), np.full(2, rng.uniform(0.8, 3.0) * s), frame.axes[0], 3.0))
-    plan.trunk = Trunk((-95 * s, -4 * s), (150 * s * rng.uniform(0.92, 1.05), 100 * s * rng.uniform(0.9, 1.1)), bottom_mm=-85 * s)
+    plan.trunk = Trunk(
+        (-95 * s, -4 * s), (150 * s * rng.uniform(0.92, 1.05), 100 * s * rng.uniform(0.9, 1.1)), bottom_mm=-85 * s
+    )
     return plan

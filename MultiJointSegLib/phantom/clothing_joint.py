@@ -94,6 +94,9 @@ def paint_joint(
             continue
         mine = (near.owner[box] == number) & (near.first_mm[box] > 0)
         weight = smooth_step(gap[box], facing_mm + 1.0, facing_mm - 1.0) * (near.other[box] > 0)
+        if joint == "knee" and keys.get(bone.label) == "tibia":
+            # Under the femur the plateau is covered even where the joint space is wide.
+            weight = np.maximum(weight, (tissue[box] == Tissue.FLUID) * smooth_step(gap[box], 13.0, 9.0))
         extra = _articular_region(bone, box, geometry, frame, joint, keys.get(bone.label, ""))
         if extra is not None:
             weight = np.maximum(weight, extra)
@@ -158,7 +161,15 @@ def _head_center(frame: Frame, key: str) -> np.ndarray:
     return np.asarray(top[np.argsort(top[:, 0])[: max(len(top) // 4, 1)]].mean(0))
 
 
-def _paint_menisci(tissue, bones, near, geometry, frame, rng, keys) -> None:  # noqa: ANN001
+def _paint_menisci(
+    tissue: np.ndarray,
+    bones: Sequence[BoneField],
+    near: Neighbors,
+    geometry: Geometry,
+    frame: Frame,
+    rng: np.random.Generator,
+    keys: dict[int, str],
+) -> None:
     """Two crescents at the rim of the tibial plateau, wedge-shaped because the joint space widens outward."""
     number = {keys.get(b.label, ""): n for n, b in enumerate(bones, 1)}
     if "femur" not in number or "tibia" not in number:
@@ -178,15 +189,23 @@ def _paint_menisci(tissue, bones, near, geometry, frame, rng, keys) -> None:  # 
     half_depth = np.ptp(rim[:, 1]) / 2
     middle = (rim.min(0) + rim.max(0)) / 2
     inner = rng.uniform(0.42, 0.58, 2)
-    mask = np.zeros(len(k), bool)
+    mask, footprint = np.zeros(len(k), bool), np.zeros(len(k), bool)
+    first, second = near.first_mm[k, j, i], near.second_mm[k, j, i]
+    # Height between femur and tibia: 0 in the middle, 1 at either bone.
+    height = (second - first) / (first + second)
     for side, center, edge in ((-1, -0.48, inner[0]), (1, 0.48, inner[1])):
         u = (lat - middle[0] - center * half_width) / (0.52 * half_width)
         v = (ant - middle[1]) / (0.80 * half_depth)
         radius = np.sqrt(u**2 + v**2)
         # The horns stop at the intercondylar eminence.
         open_side = (side * u < -0.45) & (np.abs(v) < 0.75)
-        mask |= (radius > edge) & (radius < 1.12) & ~open_side & (side * (lat - middle[0]) > 0)
-    mask &= np.abs(sup) < 11 * s
+        here = side * (lat - middle[0]) > 0
+        footprint |= (radius < 1.05) & here
+        mask |= (height < (radius - edge) / 0.3) & (radius > edge) & (radius < 1.12) & ~open_side & here
+    level = np.abs(sup) < 11 * s
+    mask &= level
+    wet = footprint & level & (tissue[k, j, i] != Tissue.TENDON)
+    tissue[k[wet], j[wet], i[wet]] = Tissue.FLUID
     tissue[k[mask], j[mask], i[mask]] = Tissue.MENISCUS
     if rng.uniform() < 0.25:
         # Degenerated parts are brighter.

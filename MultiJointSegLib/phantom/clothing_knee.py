@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from MultiJointSegLib.phantom.clothing_frame import Frame
@@ -40,7 +42,7 @@ def plan_knee(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     s = frame.scale
     full = rng.uniform(5, 11)
     slack = ((-60 * s, full * s), (-5 * s, 2.5 * s), (20 * s, 2.5 * s), (80 * s, full * s))
-    plan = Plan(closing_mm=30.0 * s, cover_mm=1.0 * s, slack_mm=slack)
+    plan = Plan(closing_mm=36.0 * s, cover_mm=1.0 * s, slack_mm=slack)
     for table, bone, start in ((_THIGH, "femur", 45.0), (_SHANK, "tibia", -45.0)):
         for rows in table.values():
             jitter = rng.normal(0, 2.0, 2)
@@ -62,7 +64,9 @@ def _middle(frame: Frame, bone: str, start: float, level: float) -> np.ndarray:
     return weight * shaft
 
 
-def _belly(frame: Frame, bone: str, start: float, rows, jitter: np.ndarray, thickness: float) -> Strand:  # noqa: ANN001
+def _belly(
+    frame: Frame, bone: str, start: float, rows: Sequence[tuple[float, ...]], jitter: np.ndarray, thickness: float
+) -> Strand:
     s = frame.scale
     points, radii = [], []
     for lateral, anterior, superior, radius in rows:
@@ -70,7 +74,11 @@ def _belly(frame: Frame, bone: str, start: float, rows, jitter: np.ndarray, thic
         # Bulk pushes bellies outward as it thickens them.
         outward = 1 + 0.35 * (thickness - 1)
         points.append(
-            (middle[0] + (lateral * outward + jitter[0]) * s, middle[1] + (anterior * outward + jitter[1]) * s, superior * s)
+            (
+                middle[0] + (lateral * outward + jitter[0]) * s,
+                middle[1] + (anterior * outward + jitter[1]) * s,
+                superior * s,
+            )
         )
         radii.append(radius * thickness * s)
     return Strand(frame.points(points), np.array(radii))
@@ -90,7 +98,11 @@ def _add_extensor_apparatus(plan: Plan, frame: Frame, rng: np.random.Generator) 
     if len(window):
         tuberosity = window[np.argmax(window[:, 1] + 0.15 * window[:, 2])]
         half = rng.uniform(1.8, 2.8) * s
-        path = [lowest + [0, 1.5 * s, 2 * s], 0.5 * (lowest + tuberosity) + [0, 2.0 * s, 0], tuberosity + [0, 1.0 * s, 0]]
+        path = [
+            lowest + [0, 1.5 * s, 2 * s],
+            0.5 * (lowest + tuberosity) + [0, 2.0 * s, 0],
+            tuberosity + [0, 1.0 * s, 0],
+        ]
         plan.tendons.append(Strand(frame.points(path), np.full(3, half), wide, rng.uniform(4.0, 5.5)))
         for side in (-17, 17):
             pad = [0.5 * (lowest + tuberosity) + [side * s, -9 * s, 4 * s], lowest + [side * s, -9 * s, 10 * s]]
@@ -110,7 +122,9 @@ def _add_extensor_apparatus(plan: Plan, frame: Frame, rng: np.random.Generator) 
         anterior = front[:, 1].max() + 2.5 * s + effusion
         top = highest[2] + rng.uniform(18, 45) * s
         path = [(highest[0], anterior, highest[2] - 6 * s), (highest[0], anterior + 2 * s, top)]
-        plan.fluid.append(Strand(frame.points(path), np.array([effusion, 0.6 * effusion]), wide, max(2.0, 14 * s / effusion)))
+        plan.fluid.append(
+            Strand(frame.points(path), np.array([effusion, 0.6 * effusion]), wide, max(2.0, 14 * s / effusion))
+        )
 
 
 def _add_ligaments(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
@@ -158,5 +172,7 @@ def _add_vessels(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(3, 8))):
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(38, 62)
         wobble = np.cumsum(rng.normal(0, 3.0, (7, 2)), axis=0)
-        path = np.stack([reach * np.cos(angle) + wobble[:, 0], reach * np.sin(angle) - 12 + wobble[:, 1], levels], 1) * s
+        path = (
+            np.stack([reach * np.cos(angle) + wobble[:, 0], reach * np.sin(angle) - 12 + wobble[:, 1], levels], 1) * s
+        )
         plan.vessels.append(Strand(frame.points(path), np.full(7, rng.uniform(0.7, 1.6) * s)))

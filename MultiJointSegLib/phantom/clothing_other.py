@@ -18,7 +18,9 @@ def plan_other(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     for n in range(count):
         angle = 2 * np.pi * (n + rng.uniform(-0.3, 0.3)) / count
         reach = rng.uniform(18, 34) * s
-        path = np.stack([reach * np.cos(angle) * (0.6 + 0.4 * belly), reach * np.sin(angle) * (0.6 + 0.4 * belly), levels], 1)
+        path = np.stack(
+            [reach * np.cos(angle) * (0.6 + 0.4 * belly), reach * np.sin(angle) * (0.6 + 0.4 * belly), levels], 1
+        )
         radius = rng.uniform(8, 16) * np.sqrt(bulk) * s
         plan.muscles.append(Strand(frame.points(path), radius * belly))
         if rng.uniform() < 0.6:

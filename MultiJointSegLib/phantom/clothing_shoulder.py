@@ -8,7 +8,7 @@ from MultiJointSegLib.phantom.clothing_frame import Frame
 from MultiJointSegLib.phantom.clothing_strands import Plan, Strand, Trunk
 
 # Cuff muscles. Rows: along the scapula (from the head medially), behind its plane, superior, radius; adult mm.
-_CUFF = {
+_CUFF: dict[str, list[tuple[float, float, float, float]]] = {
     "supraspinatus": [(90, 2, 14, 8), (52, 2, 24, 13), (22, 0, 26, 8), (2, 0, 25, 3.5)],
     "infraspinatus": [(95, 18, -38, 13), (58, 20, -18, 15), (24, 23, 0, 10), (2, 24, 4, 3.5)],
     "teres_minor": [(75, 16, -62, 9), (35, 20, -28, 9), (5, 23, -10, 4)],
@@ -20,7 +20,7 @@ _CUFF = {
     "posterior_deltoid": [(30, 30, 24, 7), (0, 36, 0, 10)],
 }
 # Others. Rows: lateral, anterior, superior from the head's center, radius.
-_ARM = {
+_ARM: dict[str, list[tuple[float, float, float, float]]] = {
     "deltoid_middle": [(12, 0, 36, 5), (33, 0, 12, 8), (36, 0, -30, 11), (22, 2, -85, 9)],
     "deltoid_anterior": [(-14, 32, 26, 6), (14, 33, 0, 10), (26, 20, -45, 10), (20, 8, -90, 8)],
     "deltoid_posterior": [(4, -36, 10, 7), (20, -32, -10, 10), (26, -18, -45, 10), (20, -4, -90, 8)],
@@ -39,15 +39,14 @@ def plan_shoulder(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     s = frame.scale
     plan = Plan(closing_mm=42.0 * s, cover_mm=1.0 * s, slack_mm=((0.0, rng.uniform(4, 12) * s),))
     head, medial, behind = _landmarks(frame)
-    for table, along_scapula in ((_CUFF, True), (_ARM, False)):
-        for rows in table.values():
-            thickness = np.sqrt(bulk) * rng.uniform(0.85, 1.15)
-            points, radii = [], []
-            for a, b, superior, radius in rows:
-                horizontal = head[:2] + (a * medial + b * behind if along_scapula else np.array([a, b])) * s
-                points.append((*(horizontal + rng.normal(0, 1.0 * s, 2)), head[2] + superior * s))
-                radii.append(radius * thickness * s)
-            plan.muscles.append(Strand(frame.points(points), np.array(radii)))
+    for name, rows in (_CUFF | _ARM).items():
+        thickness = np.sqrt(bulk) * rng.uniform(0.85, 1.15)
+        points, radii = [], []
+        for a, b, superior, radius in rows:
+            horizontal = head[:2] + (a * medial + b * behind if name in _CUFF else np.array([a, b])) * s
+            points.append((*(horizontal + rng.normal(0, 1.0 * s, 2)), head[2] + superior * s))
+            radii.append(radius * thickness * s)
+        plan.muscles.append(Strand(frame.points(points), np.array(radii)))
     r = 24.0 * s
     for direction in (np.array([0.25, 0, 1.0]), np.array([0.2, -1.0, 0.2]), np.array([0.0, 1.0, 0.1])):
         along = medial * 20 * s
@@ -58,13 +57,15 @@ def plan_shoulder(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
     plan.tendons.append(Strand(frame.points(head + np.array(groove) * s), np.full(3, 2.2 * s)))
     for shift, radius in ((0.0, 3.5), (8.0, 4.5)):
         path = [(-140, 40, 25), (-90, 36 + shift, 5), (-45, 26 + shift, -22), (-20, 8 + shift, -50), (-12, 2, -200)]
-        points = head + (np.array(path) + rng.normal(0, 2.0, (5, 3))) * s
-        plan.vessels.append(Strand(frame.points(points), np.full(5, radius * s)))
+        line = head + (np.array(path) + rng.normal(0, 2.0, (5, 3))) * s
+        plan.vessels.append(Strand(frame.points(line), np.full(5, radius * s)))
     cephalic = [(-40, 48, 20), (6, 40, -20), (22, 32, -120)]
     plan.vessels.append(Strand(frame.points(head + np.array(cephalic) * s), np.full(3, 1.4 * s)))
     if rng.uniform() < 0.4:
         bursa = [(6, 4, 30), (30, 2, 14)]
-        plan.fluid.append(Strand(frame.points(head + np.array(bursa) * s), np.full(2, rng.uniform(0.6, 2.0) * s), frame.axes[1], 5.0))
+        plan.fluid.append(
+            Strand(frame.points(head + np.array(bursa) * s), np.full(2, rng.uniform(0.6, 2.0) * s), frame.axes[1], 5.0)
+        )
     plan.trunk = Trunk(
         (head[0] - 150 * s, head[1] - 8 * s), (118 * s * rng.uniform(0.95, 1.08), 96 * s * rng.uniform(0.9, 1.1)),
         top_mm=head[2] + rng.uniform(35, 60) * s, cage=True,

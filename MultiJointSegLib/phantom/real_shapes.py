@@ -13,7 +13,7 @@ from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.phantom.clothing import clothe
 from MultiJointSegLib.phantom.clothing_bones import SCAR_AGE_YEARS
 from MultiJointSegLib.phantom.clothing_fields import CoarseGrid, linear_weights, resample_separable
-from MultiJointSegLib.phantom.real_shapes_growth import physis_rule
+from MultiJointSegLib.phantom.real_shapes_growth import PhysisRule, physis_rule
 from MultiJointSegLib.phantom.real_shapes_pose import Warp, pose_scene, random_warp
 from MultiJointSegLib.phantom.real_shapes_reading import CLIP_MM, BoneShape
 from MultiJointSegLib.phantom.real_shapes_scenes import load_scene, scene_names
@@ -67,8 +67,10 @@ class ShapeCase:
         rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
         scene = self.load()
         age = _random_age(rng) if age_years is None else float(age_years)
-        scale = float(np.interp(age, [2, 8, 14, 18], [0.6, 0.78, 0.95, 1.0]) * rng.uniform(0.93, 1.07)) if deform else 1.0
-        geometry = _box(scene, scale, spacing_mm, rng, deform)
+        scale = (
+            float(np.interp(age, [2, 8, 14, 18], [0.6, 0.78, 0.95, 1.0]) * rng.uniform(0.93, 1.07)) if deform else 1.0
+        )
+        geometry = _box(scale, spacing_mm, rng, deform)
         coarse = CoarseGrid(geometry, max(1, round(_WARP_STEP_MM / spacing_mm)))
         warp = random_warp(coarse.shape, coarse.spacing_mm, scale, rng, mirror=self.mirrored, bend=deform)
         pose = pose_scene(scene, rng, move=deform)
@@ -117,7 +119,7 @@ def _random_age(rng: np.random.Generator) -> float:
     return float(rng.uniform(3, 18)) if rng.uniform() < 0.8 else float(rng.uniform(18, 60))
 
 
-def _box(scene: Scene, scale: float, spacing_mm: float, rng: np.random.Generator, deform: bool) -> Geometry:
+def _box(scale: float, spacing_mm: float, rng: np.random.Generator, deform: bool) -> Geometry:
     """Box around the joint in patient-like coordinates; its middle is up to 8 mm off the joint's."""
     width = float(rng.uniform(150, 180)) * np.clip(scale * 1.15, 0.8, 1.0) if deform else 170.0
     size = np.full(3, round(width / spacing_mm))
@@ -127,7 +129,7 @@ def _box(scene: Scene, scale: float, spacing_mm: float, rng: np.random.Generator
 
 
 def _sample(
-    bone: BoneShape, pose: np.ndarray, rule, warp: Warp, coarse: CoarseGrid, center_mm: np.ndarray
+    bone: BoneShape, pose: np.ndarray, rule: PhysisRule | None, warp: Warp, coarse: CoarseGrid, center_mm: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Signed distance (and growth plate distance) of a bone on the fine grid; None where it is out of the box."""
     # Positions in the bone's own frame vary smoothly: computed on the coarse grid, interpolated on the fine one.
@@ -151,7 +153,9 @@ def _sample(
         for hits in (np.nonzero(near.any(axis=tuple(a for a in range(3) if a != axis)))[0] for axis in range(3))
     )
     shape = coarse.fine.array_shape
-    box = tuple(slice(s.start * coarse.step, min(s.stop * coarse.step, n)) for s, n in zip(box_coarse, shape, strict=True))
+    box = tuple(
+        slice(s.start * coarse.step, min(s.stop * coarse.step, n)) for s, n in zip(box_coarse, shape, strict=True)
+    )
     distance = np.full(shape, CLIP_MM * scale, np.float32)
     fine_index = np.stack([_refine_box(component, coarse, box) for component in index])
     distance[box] = bone.sample_index(fine_index) * np.float32(scale)
@@ -166,7 +170,9 @@ def _refine_box(values: np.ndarray, coarse: CoarseGrid, box: tuple[slice, ...]) 
     """Linear interpolation of a coarse field on a box of the fine grid."""
     return resample_separable(
         values,
-        tuple(linear_weights(np.arange(s.start, s.stop) / coarse.step, n) for s, n in zip(box, values.shape, strict=True)),
+        tuple(
+            linear_weights(np.arange(s.start, s.stop) / coarse.step, n) for s, n in zip(box, values.shape, strict=True)
+        ),
     )
 
 

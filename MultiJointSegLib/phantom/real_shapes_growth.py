@@ -36,7 +36,7 @@ def physis_rule(scene: Scene, bone: BoneShape, age_years: float) -> PhysisRule |
         return _distal_leg(scene, bone)
     if scene.joint == "shoulder" and bone.name == "humerus":
         return _humerus_proximal(points)
-    if scene.joint == "ankle" and bone.name == "calcaneus" and 6 <= age_years:
+    if scene.joint == "ankle" and bone.name == "calcaneus" and age_years >= 6:
         rear, depth = points[:, 1].max(), np.ptp(points[:, 1])
         height = points[:, 2].mean()
         return lambda p: (rear - 0.16 * depth - p[..., 1]) + 0.004 * (p[..., 2] - height) ** 2

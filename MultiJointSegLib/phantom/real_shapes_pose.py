@@ -79,6 +79,22 @@ def condylar_axis(femur: BoneShape) -> tuple[np.ndarray, np.ndarray]:
     return b - a, (a + b) / 2
 
 
+def _level_compartments(scene: Scene, pose: Pose, shank: tuple[str, ...]) -> None:
+    """Tilt the tibia (at most 5 degrees) about the front-back axis until both sides of the joint are equally wide."""
+    femur, tibia = scene.bone("femur"), scene.bone("tibia")
+    assert femur is not None and tibia is not None
+    for _ in range(3):
+        points = _apply(pose["tibia"], tibia.surface_mm)
+        points = points[points[:, 2] > np.percentile(points[:, 2], 99.5) - 25]
+        gaps = femur.sample(_apply(np.linalg.inv(pose["femur"]), points))
+        side = points[:, 0] - (points[:, 0].min() + points[:, 0].max()) / 2
+        low, high = gaps[side < -8].min(), gaps[side > 8].min()
+        angle = float(np.clip(np.rad2deg((high - low) / (0.55 * np.ptp(side))), -2, 2))
+        turn = rotation_about(np.array([0, 1.0, 0]), -angle, np.append(points.mean(0)[:2], points[:, 2].max()))
+        for name in shank:
+            pose[name] = turn @ pose[name]
+
+
 def _pose_knee(scene: Scene, rng: np.random.Generator, move: bool) -> Pose:
     pose = {b.name: np.eye(4) for b in scene.bones}
     femur = scene.bone("femur")
@@ -95,12 +111,16 @@ def _pose_knee(scene: Scene, rng: np.random.Generator, move: bool) -> Pose:
         for name in shank:
             pose[name] = twist @ tilt @ pose[name]
     down = rotation_about(axis, flexion, point)[:3, :3] @ np.array([0, 0, -1.0])
-    bring_to_gap(scene, pose, ("femur",), shank, down, float(rng.uniform(2.5, 5.0)))
-    if "patella" in pose:
+    target = float(rng.uniform(2.5, 5.0))
+    bring_to_gap(scene, pose, ("femur",), shank, down, target)
+    _level_compartments(scene, pose, shank)
+    bring_to_gap(scene, pose, ("femur",), shank, down, target)
+    patella = scene.bone("patella")
+    if patella is not None:
         pose["patella"] = rotation_about(axis, 0.6 * flexion, point)
         if move:
             shift = [rng.normal(0, 1.5), 0, rng.normal(0, 2.5)]
-            turn = rotation_about(np.array([0, 0, 1.0]), rng.normal(0, 4), scene.bone("patella").surface_mm.mean(0))
+            turn = rotation_about(np.array([0, 0, 1.0]), rng.normal(0, 4), patella.surface_mm.mean(0))
             pose["patella"] = _translation(np.array(shift)) @ pose["patella"] @ turn
         forward = rotation_about(axis, 0.6 * flexion, point)[:3, :3] @ np.array([0, -1.0, 0])
         bring_to_gap(scene, pose, ("femur", "tibia"), ("patella",), forward, float(rng.uniform(2.5, 5.5)))
@@ -126,7 +146,8 @@ def _pose_ankle(scene: Scene, rng: np.random.Generator, move: bool) -> Pose:
     bring_to_gap(scene, pose, ("tibia",), foot, np.array([0, 0, -1.0]), float(rng.uniform(1.8, 3.2)))
     bring_to_gap(scene, pose, ("talus",), below, np.array([0, -0.3, -1.0]), float(rng.uniform(1.0, 1.8)))
     outward = np.array([-1.0 if scene.side == "right" else 1.0, 0.3, 0])
-    if "fibula" in pose and gap_mm(talus, pose["talus"], scene.bone("fibula"), pose["fibula"]) < 1.0:
+    fibula = scene.bone("fibula")
+    if fibula is not None and gap_mm(talus, pose["talus"], fibula, pose["fibula"]) < 1.0:
         bring_to_gap(scene, pose, ("talus",), ("fibula",), outward, 1.2)
     return pose
 

@@ -1,4 +1,4 @@
-"""Read bones of real people, as meshes or label maps, into signed distances."""
+"""Bones of real people as signed distances, and label maps read into them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-import vtk
 from scipy import ndimage
-from vtk.util import numpy_support
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.geometry import Geometry
@@ -77,7 +75,8 @@ class BoneShape:
         return values / np.float32(_UNITS_PER_MM)
 
 
-def _make_shape(name: str, label: int, distance_mm: np.ndarray, geometry: Geometry) -> BoneShape:
+def make_shape(name: str, label: int, distance_mm: np.ndarray, geometry: Geometry) -> BoneShape:
+    """Shape from a signed distance in mm, float (k, j, i)."""
     near = np.argwhere(np.abs(distance_mm) < 0.5 * min(geometry.spacing_mm))
     near = near[:: max(1, len(near) // 4000)]
     points = geometry.index_to_point(near[:, ::-1]).astype(np.float32)
@@ -100,154 +99,7 @@ def guard_permitted(path: Path) -> Path:
     return path
 
 
-def read_mesh(path: Path) -> vtk.vtkPolyData:
-    """Read an STL or PLY mesh (mm, LPS) as triangles with merged points."""
-    guard_permitted(path)
-    reader = vtk.vtkSTLReader() if path.suffix.lower() == ".stl" else vtk.vtkPLYReader()
-    reader.SetFileName(str(path))
-    clean = vtk.vtkCleanPolyData()
-    clean.SetInputConnection(reader.GetOutputPort())
-    triangles = vtk.vtkTriangleFilter()
-    triangles.SetInputConnection(clean.GetOutputPort())
-    triangles.Update()
-    mesh = triangles.GetOutput()
-    if mesh.GetNumberOfCells() == 0:
-        raise InputError(f"{path} holds no triangles; a closed surface mesh in STL or PLY is needed.")
-    return mesh
-
-
-def mesh_points(mesh: vtk.vtkPolyData) -> np.ndarray:
-    """Vertices (n, 3), float64 copy."""
-    return numpy_support.vtk_to_numpy(mesh.GetPoints().GetData()).astype(float)
-
-
-def transform_mesh(mesh: vtk.vtkPolyData, matrix: np.ndarray) -> vtk.vtkPolyData:
-    """Mesh with a 4x4 matrix applied to its points (orientation of triangles is mended for mirrors)."""
-    transform = vtk.vtkTransform()
-    transform.SetMatrix(np.asarray(matrix, float).ravel())
-    apply = vtk.vtkTransformPolyDataFilter()
-    apply.SetInputData(mesh)
-    apply.SetTransform(transform)
-    if np.linalg.det(np.asarray(matrix, float)[:3, :3]) > 0:
-        apply.Update()
-        return apply.GetOutput()
-    reverse = vtk.vtkReverseSense()
-    reverse.SetInputConnection(apply.GetOutputPort())
-    reverse.ReverseCellsOn()
-    reverse.Update()
-    return reverse.GetOutput()
-
-
-def mesh_components(mesh: vtk.vtkPolyData, *, minimum_fraction: float = 0.01) -> list[vtk.vtkPolyData]:
-    """Connected parts, largest first, specks (fewer than that fraction of the triangles) left out."""
-    connect = vtk.vtkPolyDataConnectivityFilter()
-    connect.SetInputData(mesh)
-    connect.SetExtractionModeToSpecifiedRegions()
-    count_filter = vtk.vtkPolyDataConnectivityFilter()
-    count_filter.SetInputData(mesh)
-    count_filter.SetExtractionModeToAllRegions()
-    count_filter.Update()
-    parts = []
-    for region in range(count_filter.GetNumberOfExtractedRegions()):
-        connect.InitializeSpecifiedRegionList()
-        connect.AddSpecifiedRegion(region)
-        clean = vtk.vtkCleanPolyData()
-        clean.SetInputConnection(connect.GetOutputPort())
-        clean.Update()
-        part = vtk.vtkPolyData()
-        part.DeepCopy(clean.GetOutput())
-        parts.append(part)
-    parts.sort(key=lambda p: -p.GetNumberOfCells())
-    return [p for p in parts if p.GetNumberOfCells() >= minimum_fraction * mesh.GetNumberOfCells()]
-
-
-def mesh_to_shape(
-    mesh: vtk.vtkPolyData,
-    name: str,
-    label: int,
-    *,
-    box_mm: tuple[np.ndarray, np.ndarray] | None = None,
-    spacing_mm: float = 0.8,
-) -> BoneShape:
-    """Signed distance of a closed mesh: exact within 2 mm of the surface, to the voxel beyond.
-
-    Parameters
-    ----------
-    box_mm : (low, high), LPS corners, optional
-        Part of space that is kept; a bone that leaves it counts as continuing.
-    """
-    bounds = np.array(mesh.GetBounds()).reshape(3, 2)
-    margin = CLIP_MM
-    low, high = bounds[:, 0] - margin, bounds[:, 1] + margin
-    if box_mm is not None:
-        low, high = np.maximum(low, box_mm[0]), np.minimum(high, box_mm[1])
-    size = np.maximum(np.ceil((high - low) / spacing_mm).astype(int) + 1, 4)
-    geometry = Geometry(tuple(size), (spacing_mm,) * 3, tuple(low))
-    inside = _voxelize(mesh, geometry)
-    # A border plane that cuts the bone must not look like its end: distances are taken with the border repeated.
-    padded = np.pad(inside, 12, mode="edge")
-    distance = signed_distance(padded, spacing_mm)[12:-12, 12:-12, 12:-12]
-    band = np.argwhere(np.abs(distance) < 2.0)
-    implicit = vtk.vtkImplicitPolyDataDistance()
-    implicit.SetInput(mesh)
-    points = geometry.index_to_point(band[:, ::-1])
-    result = vtk.vtkDoubleArray()
-    implicit.FunctionValue(numpy_support.numpy_to_vtk(np.ascontiguousarray(points)), result)
-    exact = numpy_support.vtk_to_numpy(result)
-    distance[tuple(band.T)] = np.clip(exact, -4, 4)
-    return _make_shape(name, label, distance, geometry)
-
-
-def _voxelize(mesh: vtk.vtkPolyData, geometry: Geometry) -> np.ndarray:
-    stencil = vtk.vtkPolyDataToImageStencil()
-    stencil.SetInputData(mesh)
-    stencil.SetOutputOrigin(geometry.origin_mm)
-    stencil.SetOutputSpacing(geometry.spacing_mm)
-    stencil.SetOutputWholeExtent(0, geometry.size[0] - 1, 0, geometry.size[1] - 1, 0, geometry.size[2] - 1)
-    convert = vtk.vtkImageStencilToImage()
-    convert.SetInputConnection(stencil.GetOutputPort())
-    convert.SetInsideValue(1)
-    convert.SetOutsideValue(0)
-    convert.SetOutputScalarTypeToUnsignedChar()
-    convert.Update()
-    scalars = convert.GetOutput().GetPointData().GetScalars()
-    return numpy_support.vtk_to_numpy(scalars).reshape(geometry.array_shape).astype(bool)
-
-
-def filled_mask(
-    mesh: vtk.vtkPolyData, *, cut_high: bool, spacing_mm: float = 0.8, closing_mm: float = 3.0
-) -> tuple[np.ndarray, Geometry]:
-    """Solid voxels of a bone whose mesh leaves the marrow space open.
-
-    The voxels are closed with a ball and holes are filled in every slice of all three directions.
-
-    Parameters
-    ----------
-    cut_high : bool
-        Whether the shaft is cut at the upper end (femur) or at the lower one; the grid ends there with the mesh.
-
-    Returns
-    -------
-    bool (k, j, i) and its grid
-    """
-    bounds = np.array(mesh.GetBounds()).reshape(3, 2)
-    size = np.ceil((bounds[:, 1] - bounds[:, 0]) / spacing_mm).astype(int) + 1
-    below, above = np.array([14, 14, 0 if not cut_high else 14]), np.array([14, 14, 0 if cut_high else 14])
-    low = bounds[:, 0] - below * spacing_mm
-    geometry = Geometry(tuple(size + below + above), (spacing_mm,) * 3, tuple(low))
-    mask = np.pad(_voxelize(mesh, geometry), 8, mode="edge")
-    reach = ndimage.distance_transform_edt(~mask) * spacing_mm < closing_mm
-    mask |= ndimage.distance_transform_edt(reach) * spacing_mm > closing_mm
-    for axis in range(3):
-        for n in range(mask.shape[axis]):
-            at = tuple(n if a == axis else slice(None) for a in range(3))
-            mask[at] = ndimage.binary_fill_holes(mask[at])
-    return mask[8:-8, 8:-8, 8:-8], geometry
-
-
-def split_fibula(
-    mask: np.ndarray, geometry: Geometry, *, side: str, core_mm: float = 2.5
-) -> tuple[np.ndarray, np.ndarray | None]:
+def split_fibula(mask: np.ndarray, geometry: Geometry, *, core_mm: float = 2.5) -> tuple[np.ndarray, np.ndarray | None]:
     """Tibia and fibula of a common mask.
 
     Cores deeper than `core_mm` are told apart in the lowest slices, where two bones lie side by side (the larger is
@@ -271,9 +123,8 @@ def split_fibula(
                 continue
             core = parts == np.argsort(sizes)[-2] + 1
         else:
-            names = np.unique(parts[previous & (parts > 0)])
-            names = [n for n in names if sizes[n - 1] < 2.5 * previous.sum() + 60]
-            core = np.isin(parts, names) if len(names) else np.zeros_like(previous)
+            met = np.unique(parts[previous & (parts > 0)])
+            core = np.isin(parts, [n for n in met if sizes[n - 1] < 2.5 * previous.sum() + 60])
         if not core.any():
             break
         fibula[k] = core
@@ -311,9 +162,7 @@ def mask_to_shape(
     ----------
     S. P. Raya, J. K. Udupa, Shape-based interpolation, IEEE TMI 9, 1990, doi:10.1109/42.52980.
     """
-    found = ndimage.label(mask)[0]
-    if found.max() > 1:
-        mask = found == np.argmax(np.bincount(found.ravel())[1:]) + 1
+    mask = _largest_part(mask)
     spacing = np.array(geometry.spacing_mm[::-1])
     where = np.argwhere(mask)
     margin = np.ceil(CLIP_MM / spacing).astype(int)
@@ -348,7 +197,17 @@ def mask_to_shape(
         distance = np.where(np.abs(far) < 2.0, np.clip(fine, -3, 3), far)
     steps = (np.array(cropped.shape) - 1) * spacing / (fine_shape - 1)
     grid = Geometry(tuple(fine_shape[::-1]), tuple(steps[::-1]), tuple(origin), geometry.direction)
-    return _make_shape(name, label, distance, grid)
+    return make_shape(name, label, distance, grid)
+
+
+def _largest_part(mask: np.ndarray) -> np.ndarray:
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    found, count = ndimage.label(mask[box])
+    if count <= 1:
+        return mask
+    result = np.zeros_like(mask)
+    result[box] = found == np.argmax(np.bincount(found.ravel())[1:]) + 1
+    return result
 
 
 def _slice_distance(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -7,20 +7,23 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import vtk
 
 from MultiJointSegLib.anatomy.catalog import bone as catalog_bone
-from MultiJointSegLib.phantom.real_shapes_reading import (
-    BoneShape,
+from MultiJointSegLib.phantom.real_shapes_meshes import (
     filled_mask,
-    guard_permitted,
-    mask_to_shape,
     mesh_components,
     mesh_points,
     mesh_to_shape,
-    read_labels,
     read_mesh,
-    split_fibula,
     transform_mesh,
+)
+from MultiJointSegLib.phantom.real_shapes_reading import (
+    BoneShape,
+    guard_permitted,
+    mask_to_shape,
+    read_labels,
+    split_fibula,
 )
 from MultiJointSegLib.phantom.real_shapes_shoulder import SHOULDER_PAIRS, load_shoulder
 from MultiJointSegLib.phantom.real_shapes_types import Scene
@@ -137,7 +140,7 @@ def _llp_knee(folder: Path, which: str) -> Scene:
     return Scene("knee", "left", bones, center)
 
 
-def _volume_extent(mesh) -> float:  # noqa: ANN001
+def _volume_extent(mesh: vtk.vtkPolyData) -> float:
     return float(np.prod(np.ptp(mesh_points(mesh), axis=0)))
 
 
@@ -163,7 +166,7 @@ def _pybiomech_knee(folder: Path, name: str) -> Scene:
     # The shell of knee d has the widest gaps.
     closing_mm = 6.0 if name.endswith("_d") else 3.0
     masks = {b: filled_mask(m, cut_high=b == "femur", closing_mm=closing_mm) for b, m in meshes.items()}
-    tibia, fibula = split_fibula(*masks["tibia"], side="right")
+    tibia, fibula = split_fibula(*masks["tibia"])
     parts = {"femur": masks["femur"][0], "tibia": tibia}
     shapes = []
     for bone, mask in parts.items():

@@ -9,7 +9,7 @@ import numpy as np
 import vtk
 
 from MultiJointSegLib.anatomy.catalog import bone as catalog_bone
-from MultiJointSegLib.phantom.real_shapes_reading import mesh_points, mesh_to_shape, read_mesh, transform_mesh
+from MultiJointSegLib.phantom.real_shapes_meshes import mesh_to_shape, read_mesh, transform_mesh
 from MultiJointSegLib.phantom.real_shapes_types import Scene
 
 SHOULDER_PAIRS = (
@@ -46,12 +46,29 @@ _SCAPULAE = {
         (-95.0, -40.0, -95.0), (-8.0, 2.0, 0.0),
     ),
 }  # fmt: skip
-# Head center and radius (sphere fit), medial epicondyle direction, front, and direction up the shaft.
+
+
+@dataclass(frozen=True, slots=True)
+class _Humerus:
+    """File, head center and radius (sphere fit), directions to the medial epicondyle, the front and up the shaft."""
+
+    file: str
+    center: tuple[float, float, float]
+    radius_mm: float
+    medial: tuple[float, float, float]
+    front: tuple[float, float, float]
+    up: tuple[float, float, float]
+
+
 _HUMERI = {
-    "pybiomech": (
-        "pybiomech_humerus.stl", (-1.0, -65.8, -477.5), 24.8, (-0.37, -0.92, 0.15), (8.67, -4.02, -3.19), (0.35, 0.01, 0.94),
+    "pybiomech": _Humerus(
+        "pybiomech_humerus.stl", (-1.0, -65.8, -477.5), 24.8,
+        (-0.37, -0.92, 0.15), (8.67, -4.02, -3.19), (0.35, 0.01, 0.94),
     ),
-    "myosim": ("myo_sim_humerus.stl", (-0.1, 0.5, 0.8), 23.3, (-0.04, 0.06, -1.0), (9.23, -0.25, -0.38), (0.03, 1.0, 0.06)),
+    "myosim": _Humerus(
+        "myo_sim_humerus.stl", (-0.1, 0.5, 0.8), 23.3,
+        (-0.04, 0.06, -1.0), (9.23, -0.25, -0.38), (0.03, 1.0, 0.06),
+    ),
 }  # fmt: skip
 _CLAVICLE_TO_SCAPULA_MM = (14.3, -20.1, -135.5)
 """Position of the clavicle's frame in the scapula's frame of the same body model."""
@@ -74,15 +91,15 @@ def load_shoulder(folder: Path, pair: str, reach_mm: float) -> Scene:
     outward = rotation @ np.array(info.outward)
     outward /= np.linalg.norm(outward)
 
-    file, center, radius, medial, front, up = _HUMERI[which_humerus]
+    arm = _HUMERI[which_humerus]
     scapula_matrix = np.eye(4)
     scapula_matrix[:3, :3] = rotation
-    scapula_matrix[:3, 3] = -outward * (radius + _JOINT_GAP_MM) - rotation @ np.array(info.glenoid)
+    scapula_matrix[:3, 3] = -outward * (arm.radius_mm + _JOINT_GAP_MM) - rotation @ np.array(info.glenoid)
     humerus_matrix = np.eye(4)
-    humerus_matrix[:3, :3] = _humerus_rotation(np.array(medial), np.array(front), np.array(up))
-    humerus_matrix[:3, 3] = -humerus_matrix[:3, :3] @ np.array(center)
+    humerus_matrix[:3, :3] = _humerus_rotation(np.array(arm.medial), np.array(arm.front), np.array(arm.up))
+    humerus_matrix[:3, 3] = -humerus_matrix[:3, :3] @ np.array(arm.center)
 
-    humerus = transform_mesh(_filled(read_mesh(meshes / file)), humerus_matrix)
+    humerus = transform_mesh(_filled(read_mesh(meshes / arm.file)), humerus_matrix)
     scapula = transform_mesh(_filled(read_mesh(meshes / info.file)), scapula_matrix)
     clavicle = transform_mesh(
         _filled(read_mesh(meshes / "myo_sim_clavicle.stl")), _clavicle_matrix(scapula_matrix, info)

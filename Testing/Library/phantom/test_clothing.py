@@ -36,7 +36,7 @@ def _knee(physis: bool = False) -> list[BoneField]:
     return [BoneField(1, femur, plate), BoneField(2, tibia), BoneField(3, _rod(6, -200, -28, -34, 15))]
 
 
-def _dressed(joint: str = "knee", seed: int = 3, age_years: float = 12.0, physis: bool = True):  # noqa: ANN202
+def _dressed(joint: str = "knee", seed: int = 3, age_years: float = 12.0, physis: bool = True):
     return clothe(
         _knee(physis), _geometry(), rng=np.random.default_rng(seed), joint=joint, side="right", age_years=age_years
     )
@@ -107,6 +107,6 @@ def test_bad_input_is_named():
         clothe([], geometry, **keywords)
     with pytest.raises(InputError, match="shape"):
         clothe([BoneField(1, np.zeros((3, 3, 3), np.float32))], geometry, **keywords)
+    uneven = Geometry((SIZE,) * 3, (1.0, 1.0, 2.0))
     with pytest.raises(InputError, match="isotropic"):
-        uneven = Geometry((SIZE,) * 3, (1.0, 1.0, 2.0))
         clothe(_knee(), uneven, **keywords)
