@@ -42,7 +42,9 @@ class DomainBatchNorm2d(nn.Module):
             If there is no such domain.
         """
         if not 0 <= domain < len(self.domains):
-            raise IndexError(f"Domain {domain} does not exist; there are {len(self.domains)} (0 to {len(self.domains) - 1}).")
+            raise IndexError(
+                f"Domain {domain} does not exist; there are {len(self.domains)} (0 to {len(self.domains) - 1})."
+            )
         normalized: Tensor = self.domains[domain](x)
         return normalized
 

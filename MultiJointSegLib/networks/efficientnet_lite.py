@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -145,7 +146,8 @@ class EfficientNetLite0Encoder(nn.Module):
         with torch.no_grad():
             copy(self.stem, "_conv_stem")
             self.stem_norm.copy_to_all(norm_state("_bn0"))
-            for index, block in enumerate(self.blocks):
+            blocks: list[Any] = list(self.blocks)
+            for index, block in enumerate(blocks):
                 prefix = f"_blocks.{index}."
                 if block.expand is not None:
                     copy(block.expand, prefix + "_expand_conv")

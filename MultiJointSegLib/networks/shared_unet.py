@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from MultiJointSegLib.networks.attention_gate import AttentionGate
+from MultiJointSegLib.networks.backbones import BACKBONES
 from MultiJointSegLib.networks.domain_batch_norm import DomainBatchNorm2d
-from MultiJointSegLib.networks.efficientnet_lite import EfficientNetLite0Encoder
 
 IMAGENET_CENTER = 0.498
 """The ImageNet weights were trained on gray values (v - 127) / 128 of 0..255 images; ours are about 0..1."""
@@ -19,31 +20,42 @@ IMAGENET_SCALE = 0.502
 DETECTION = "detection"
 """Name of the extra batch-normalization domain that serves joint detection, when the joint is not yet known."""
 
+_UNION = "union"
+"""Name of the one output layer for the bones of all joints, where joints have no output layers of their own."""
+
 
 class _DecoderBlock(nn.Module):
     """Twice the resolution, joined with the encoder's features, two convolutions."""
 
-    def __init__(self, in_channels: int, skip_channels: int, out_channels: int, domains: int) -> None:
+    def __init__(
+        self, in_channels: int, skip_channels: int, out_channels: int, domains: int, *, attention: bool = False
+    ) -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels + skip_channels, out_channels, 3, padding=1, bias=False)
         self.first_norm = DomainBatchNorm2d(out_channels, domains)
         self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.second_norm = DomainBatchNorm2d(out_channels, domains)
+        self.gate = AttentionGate(skip_channels, in_channels) if attention and skip_channels else None
 
     def forward(self, x: Tensor, skip: Tensor | None, domain: int) -> Tensor:
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         if skip is not None:
+            if self.gate is not None:
+                skip = self.gate(skip, x)
             x = torch.cat([x, skip], dim=1)
         x = F.relu(self.first_norm(self.first(x), domain))
         return F.relu(self.second_norm(self.second(x), domain))
 
 
+_DEFAULTS = {"backbone": "efficientnet_lite0", "domain_norm": True, "domain_output": True}
+
+
 class SharedUNet(nn.Module):
     """2-D U-Net for several joints: shared convolutions, domain-specific batch normalization and output layers.
 
-    The encoder is EfficientNet-Lite0, so that ImageNet weights can be used; the three input channels are the slice
-    and its two neighbors. A second, light head answers which joint a slice shows; its pass through the encoder uses
-    batch-normalization parameters of its own, because the joint is not known then.
+    By default the encoder is EfficientNet-Lite0, so that ImageNet weights can be used; the three input channels are
+    the slice and its two neighbors. A second, light head answers which joint a slice shows; its pass through
+    the encoder uses batch-normalization parameters of its own, because the joint is not known then.
 
     Parameters
     ----------
@@ -51,6 +63,14 @@ class SharedUNet(nn.Module):
         Joint key to number of bones; the order is the order of the detection classes.
     decoder_channels : sequence of 5 int
         Features of the decoder at strides 16, 8, 4, 2, 1.
+    backbone : str
+        Name in `backbones.BACKBONES`.
+    domain_norm : bool
+        False: the joints share batch-normalization parameters and statistics; the images of all joints then have to
+        be normalized together in training (`features_of`).
+    domain_output : bool
+        False: one output layer for the background and the bones of all joints. The loss then compares `loss_logits`
+        with `loss_target`; called for one joint, the network counts other joints' bones as background.
 
     References
     ----------
@@ -58,31 +78,49 @@ class SharedUNet(nn.Module):
     layers). The backbone, the neighboring slices and the detection head are our own choice.
     """
 
-    def __init__(self, joints: Mapping[str, int], decoder_channels: Sequence[int] = (128, 96, 64, 32, 16)) -> None:
+    def __init__(
+        self,
+        joints: Mapping[str, int],
+        decoder_channels: Sequence[int] = (128, 96, 64, 32, 16),
+        *,
+        backbone: str = "efficientnet_lite0",
+        domain_norm: bool = True,
+        domain_output: bool = True,
+    ) -> None:
         super().__init__()
         if not joints:
             raise ValueError("The network needs at least one joint.")
+        if backbone not in BACKBONES:
+            raise ValueError(f"There is no backbone '{backbone}'; there are {', '.join(BACKBONES)}.")
         self.joints = dict(joints)
         self.decoder_channels = tuple(decoder_channels)
-        self._domain_index = {key: index for index, key in enumerate([*joints, DETECTION])}
-        domains = len(joints)
-        self.encoder = EfficientNetLite0Encoder(domains + 1)
-        skips = [*reversed(self.encoder.channels[:-1]), 0]
+        self._options = {"backbone": backbone, "domain_norm": domain_norm, "domain_output": domain_output}
+        domains = len(joints) if domain_norm else 1
+        self._domain_index = {key: index if domain_norm else 0 for index, key in enumerate(joints)}
+        self._domain_index[DETECTION] = domains
+        self._start = {key: sum(list(joints.values())[:index]) for index, key in enumerate(joints)}
+        self.encoder: Any = BACKBONES[backbone].encoder(domains + 1)
+        attention = BACKBONES[backbone].attention
+        skips = [*reversed(self.encoder.channels[:-1]), getattr(self.encoder, "full_channels", 0)]
         widths = [self.encoder.channels[-1], *self.decoder_channels]
         self.decoder = nn.ModuleList(
-            _DecoderBlock(widths[level], skips[level], widths[level + 1], domains) for level in range(5)
+            _DecoderBlock(widths[level], skips[level], widths[level + 1], domains, attention=attention)
+            for level in range(5)
         )
-        self.heads = nn.ModuleDict({key: nn.Conv2d(widths[-1], bones + 1, 1) for key, bones in joints.items()})
-        self.detector = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * self.encoder.channels[-1], domains + 1))
+        outputs = dict(joints) if domain_output else {_UNION: sum(joints.values())}
+        self.heads = nn.ModuleDict({key: nn.Conv2d(widths[-1], bones + 1, 1) for key, bones in outputs.items()})
+        self.detector = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * self.encoder.channels[-1], len(joints) + 1))
 
     def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        return {"joints": self.joints, "decoder_channels": list(self.decoder_channels)}
+        """JSON-able constructor arguments; options that have their default are left out."""
+        options = {k: v for k, v in self._options.items() if v != _DEFAULTS[k]}
+        return {"joints": self.joints, "decoder_channels": list(self.decoder_channels), **options}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SharedUNet:
         """Build an untrained network from `config()`."""
-        return cls(config["joints"], config["decoder_channels"])
+        options = {key: config[key] for key in _DEFAULTS if key in config}
+        return cls(config["joints"], config["decoder_channels"], **options)
 
     def domain_index(self, domain: str) -> int:
         """Index of a joint's batch-normalization domain.
@@ -110,15 +148,51 @@ class SharedUNet(nn.Module):
         pyramid = self.encoder(self._to_imagenet_range(x), index)
         y = pyramid[-1]
         levels = [y]
-        for block, skip in zip(self.decoder, [*reversed(pyramid[:-1]), None], strict=True):
+        skips = [*reversed(pyramid[:-1])]
+        for block, skip in zip(self.decoder, skips if len(skips) == 5 else [*skips, None], strict=True):
             y = block(y, skip, index)
             levels.append(y)
         return levels
 
+    def features_of(self, images: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
+        """`features` of a step's slices of every joint, all of one size.
+
+        With domain-specific normalization each joint passes by itself; without it all pass as one batch, so that
+        they are normalized by what they have in common, as they will be in evaluation.
+        """
+        if self._options["domain_norm"]:
+            return {key: self.features(x, key) for key, x in images.items()}
+        together = self.features(torch.cat(list(images.values())), next(iter(images)))
+        parts = [level.split([x.shape[0] for x in images.values()]) for level in together]
+        return {key: [part[index] for part in parts] for index, key in enumerate(images)}
+
+    def loss_logits(self, levels: Sequence[Tensor], domain: str) -> Tensor:
+        """Logits for the loss from one joint's `features`: the joint's classes, or those of all joints."""
+        logits: Tensor = self.heads[domain if self._options["domain_output"] else _UNION](levels[-1])
+        return logits
+
+    def loss_target(self, target: Tensor, domain: str) -> Tensor:
+        """Class indices of a joint (0 is background) as `loss_logits` counts them."""
+        if self._options["domain_output"]:
+            return target
+        return torch.where(target > 0, target + self._start[domain], 0)
+
+    def joint_logits(self, logits: Tensor, domain: str) -> Tensor:
+        """Logits (b, bones + 1, h, w) of the joint's classes from `loss_logits`.
+
+        Without domain-specific output the softmax of the result is that of all classes, with the probability of
+        other joints' bones added to the background's.
+        """
+        if self._options["domain_output"]:
+            return logits
+        first = 1 + self._start[domain]
+        own = logits[:, first : first + self.joints[domain]]
+        rest = torch.cat([logits[:, :first], logits[:, first + self.joints[domain] :]], dim=1)
+        return torch.cat([rest.logsumexp(1, keepdim=True), own], dim=1)
+
     def forward(self, x: Tensor, domain: str) -> Tensor:
         """Logits (b, bones + 1, h, w) of the joint's classes, background first; see `features` for x."""
-        logits: Tensor = self.heads[domain](self.features(x, domain)[-1])
-        return logits
+        return self.joint_logits(self.loss_logits(self.features(x, domain), domain), domain)
 
     def detect(self, x: Tensor) -> Tensor:
         """Logits (b, joints + 1) of what each slice shows, in the order of `joints`; the last is "none of ours"."""
