@@ -134,7 +134,11 @@ def draw_acquisition(
     shift = rng.normal(0, 0.03, 3) * extent
     if whole:
         tilt, cover, shift = (0.0, 0.0, 0.0), np.ones(3), np.zeros(3)
-    size = np.maximum(np.ceil(along * cover / np.asarray(spacing)).astype(int), 3)
+    field = along * cover
+    # Scanners mostly image squares; next to a limb there is air.
+    if rng.random() < 0.6 and not whole:
+        field[:2] = field[:2].max() * rng.uniform(0.85, 1.0)
+    size = np.maximum(np.ceil(field / np.asarray(spacing)).astype(int), 3)
     drawn_noise = (
         float(rng.choice([rng.uniform(0.01, 0.03), rng.uniform(0.03, 0.08)])) if settings else rng.uniform(8, 35)
     )
@@ -147,7 +151,7 @@ def draw_acquisition(
         tuple((middle + shift).tolist()),
         settings,
         float(drawn_noise if noise is None else noise),
-        float(rng.uniform(0.05, 0.3)) if settings else 0.0,
+        float(rng.uniform(0.05, 0.4)) if settings else 0.0,
         float(rng.uniform(0.3, 0.7)),
     )
 

@@ -63,8 +63,8 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
     return JointModel(
         bones,
         truth,
-        (-64.0, -72.0, -110.0),
-        (64.0, 80.0, 116.0),
+        (-66.0, -76.0, -110.0),
+        (66.0, 90.0, 116.0),
         gap_mm=1.6,
         gaps_mm={(FEMUR, TIBIA): 3.8, (FEMUR, PATELLA): 4.4, (TIBIA, FIBULA): 1.2},
         tilt_deg=-flexion * float(rng.uniform(0.2, 0.7)),
