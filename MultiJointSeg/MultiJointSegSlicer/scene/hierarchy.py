@@ -60,3 +60,11 @@ def remove_items(scene: Scene, items: Sequence[int]) -> None:
     for item in items:
         if hierarchy.GetItemName(item):
             hierarchy.RemoveItem(item, False, False)
+
+
+def is_empty_folder(scene: Scene, item: int) -> bool:
+    """Whether an item is a folder with nothing in it; the scene's own item is none."""
+    hierarchy = tree(scene)
+    if item == hierarchy.GetSceneItemID() or hierarchy.GetItemDataNode(item) is not None:
+        return False
+    return not hierarchy.GetNumberOfItemChildren(item)

@@ -93,3 +93,22 @@ def remove_nodes(scene: Scene, nodes: Iterable[Node]) -> None:
         for helper in helpers:
             if is_in_scene(scene, helper):
                 scene.RemoveNode(helper)
+
+
+def result_nodes(scene: Scene, volume_node: Node) -> list[Node]:
+    """Every node of every result that was made from a volume, in the order of the scene."""
+    nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+    return [
+        node
+        for node in nodes
+        if node.GetAttribute(PART_ATTRIBUTE) and node.GetNodeReferenceID(VOLUME_ROLE) == volume_node.GetID()
+    ]
+
+
+def remove_results(scene: Scene, volume_node: Node, nodes: Iterable[Node]) -> None:
+    """Remove nodes of results, and the folders made for them that are empty then."""
+    nodes = [node for node in nodes if is_in_scene(scene, node)]
+    beside = hierarchy.parent_of(scene, volume_node)
+    folders = {hierarchy.parent_of(scene, node) for node in nodes} - {beside}
+    remove_nodes(scene, nodes)
+    hierarchy.remove_items(scene, [item for item in folders if hierarchy.is_empty_folder(scene, item)])

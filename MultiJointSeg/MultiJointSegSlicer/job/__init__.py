@@ -1,0 +1,1 @@
+"""A child process with progress and cancel. Pure Python: no Qt, no MRML."""

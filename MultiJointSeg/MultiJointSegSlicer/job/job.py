@@ -1,0 +1,266 @@
+"""One child process at a time: started, watched by a timer, cancelled with all it started, tidied up after."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from MultiJointSegSlicer.job.events import Output
+from MultiJointSegSlicer.job.exit_codes import sentence_of_exit
+from MultiJointSegSlicer.job.process_tree import ProcessTree
+from MultiJointSegSlicer.job.signal import Signal
+from MultiJointSegSlicer.job.state import JobState
+from MultiJointSegSlicer.strings import tr as _
+
+POLL_INTERVAL_MS = 100
+GRACE_S = 3.0
+"""How long a cancelled child may tidy up before it is killed."""
+
+CLOSING_S = 2.0
+"""How long closing waits for killed processes to be gone."""
+
+Prepare = Callable[[Path], Sequence[str]]
+"""Writes the input into the folder; returns the child's arguments."""
+
+Finish = Callable[[Path, Mapping[str, Any]], str]
+"""Takes the result out of the folder, given what the child stated; returns a sentence for the user."""
+
+
+class Timer(Protocol):
+    """What is asked of a timer; qt.QTimer is one."""
+
+    timeout: Any
+
+    def start(self, interval_ms: int) -> None:
+        """Emit `timeout` every so many milliseconds."""
+
+    def stop(self) -> None:
+        """Emit no more."""
+
+
+class Job:
+    """Runs the library in a child process, with input and output in a temporary folder that goes in every case.
+
+    Parameters
+    ----------
+    timer
+        Drives everything: nothing here waits, and no thread is used.
+    command
+        The program and its first arguments; `Prepare` gives the others.
+    environment
+        Variables that the child gets beside those of this process.
+    temporary
+        Folder for temporary folders; the system's own if None.
+
+    Notes
+    -----
+    Signals: `state_changed` (JobState, sentence), `logged` (line), and while running, at every tick of the timer,
+    `progressed` (fraction, message, elapsed seconds).
+    """
+
+    def __init__(
+        self,
+        timer: Timer,
+        command: Callable[[], Sequence[str]],
+        *,
+        environment: Mapping[str, str] | None = None,
+        temporary: Path | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self.state_changed = Signal()
+        self.progressed = Signal()
+        self.logged = Signal()
+        self.state = JobState.IDLE
+        self.sentence = ""
+        self._timer = timer
+        self._timer.timeout.connect(self._tick)
+        self._command = command
+        self._environment = dict(environment or {})
+        self._temporary = temporary
+        self._grace_s = grace_s
+        self._folder: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._tree: ProcessTree | None = None
+        self._output: Output | None = None
+        self._finish: Finish = lambda _folder, _data: ""
+        self._unwanted: Callable[[], str] = lambda: ""
+        self._fraction, self._message = 0.0, ""
+        self._began = self._deadline = 0.0
+        self._farewell = ""
+        self._fails = False
+
+    def enter_installing(self) -> None:
+        """Say that packages are being checked and installed; not while a child runs."""
+        self._set(JobState.INSTALLING, _("Checking and installing what is needed ..."))
+
+    def fail(self, sentence: str) -> None:
+        """End in the failed state, with a sentence on what to do; not while a child runs."""
+        self._set(JobState.FAILED, sentence)
+
+    def start(self, prepare: Prepare, finish: Finish, *, unwanted: Callable[[], str] = lambda: "") -> bool:
+        """Start a child.
+
+        Parameters
+        ----------
+        prepare, finish
+            Before and after the child, in this process. What they raise becomes the sentence of the failure.
+        unwanted
+            Asked at every tick; a sentence ends the child, because nobody wants its result any more.
+
+        Returns
+        -------
+        bool
+            False if another one is running, or it could not be started; `sentence` says why.
+        """
+        if self._process is not None:
+            self.logged.emit(_("Something is running already; wait for it or cancel it."))
+            return False
+        self._forget()
+        try:
+            folder = self._folder = Path(tempfile.mkdtemp(prefix="MultiJointSeg-", dir=self._temporary))
+            arguments = [*self._command(), *prepare(folder)]
+            self._output = Output(folder / "output.txt")
+            with self._output.path.open("wb") as output:
+                self._process = subprocess.Popen(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=self._child_environment(),
+                    cwd=folder,
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+            self._tree = ProcessTree(self._process.pid)
+        except Exception as error:
+            sentence = self._sentence_of(error)
+            self.close()
+            self.fail(sentence)
+            return False
+        self._finish, self._unwanted = finish, unwanted
+        self._began = time.monotonic()
+        self.logged.emit("$ " + subprocess.list2cmdline(arguments))
+        self._set(JobState.RUNNING, "")
+        self._timer.start(POLL_INTERVAL_MS)
+        return True
+
+    def cancel(self, sentence: str = "", *, failed: bool = False) -> None:
+        """End the child and all it started; without waiting, the state tells when it is done.
+
+        Parameters
+        ----------
+        sentence
+            What the user reads at the end.
+        failed
+            End in the failed state instead of the idle one.
+        """
+        if self.state is not JobState.RUNNING or self._tree is None:
+            return
+        self._farewell, self._fails = sentence or _("Cancelled; nothing was changed."), failed
+        self._deadline = time.monotonic() + self._grace_s
+        self._tree.terminate()
+        self._set(JobState.CANCELLING, _("Cancelling ..."))
+
+    def close(self) -> None:
+        """End everything at once and wait for it: the window or the application goes."""
+        self._timer.stop()
+        if self._process is not None:
+            if self._tree is not None:
+                self._tree.kill(wait_s=CLOSING_S)
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+        self._clean()
+        self.state = JobState.IDLE
+
+    def _tick(self) -> None:
+        if self._process is None or self._tree is None:
+            self._timer.stop()
+            return
+        exit_code = self._process.poll()
+        self._tree.look()
+        self._read(ended=exit_code is not None)
+        if self.state is JobState.CANCELLING:
+            self._go_on_cancelling()
+        elif exit_code is not None:
+            self._timer.stop()
+            self._tree.kill()
+            self._end(exit_code)
+        elif sentence := self._unwanted():
+            self.cancel(sentence, failed=True)
+
+    def _go_on_cancelling(self) -> None:
+        assert self._tree is not None
+        if self._tree.alive():
+            if time.monotonic() > self._deadline:
+                self._tree.kill()
+            return
+        self._timer.stop()
+        state, sentence = JobState.FAILED if self._fails else JobState.IDLE, self._farewell
+        self._clean()
+        self._set(state, sentence)
+
+    def _end(self, exit_code: int) -> None:
+        assert self._output is not None and self._folder is not None
+        data = self._output.finished
+        try:
+            if exit_code != 0 or data is None:
+                sentence, state = sentence_of_exit(exit_code, self._output.reason), JobState.FAILED
+            else:
+                sentence, state = self._unwanted(), JobState.FAILED
+                if not sentence:
+                    sentence, state = self._finish(self._folder, data), JobState.FINISHED
+        except Exception as error:
+            sentence, state = self._sentence_of(error), JobState.FAILED
+        self._clean()
+        self._set(state, sentence)
+
+    def _read(self, *, ended: bool) -> None:
+        assert self._output is not None
+        events, lines = self._output.read(ended=ended)
+        for line in lines:
+            self.logged.emit(line)
+        for event in events:
+            self._fraction = min(max(float(event.get("fraction", 0.0)), 0.0), 1.0)
+            self._message = str(event.get("message", ""))
+        if self.state is JobState.RUNNING:
+            self.progressed.emit(self._fraction, self._message, time.monotonic() - self._began)
+
+    def _child_environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self._environment}
+
+    def _clean(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder, self._process = None, None
+        self._forget()
+
+    def _set(self, state: JobState, sentence: str) -> None:
+        self.state, self.sentence = state, sentence
+        if sentence and not state.busy:
+            self.logged.emit(sentence)
+        self.state_changed.emit(state, sentence)
+
+    def _sentence_of(self, error: Exception) -> str:
+        if isinstance(error, MemoryError):
+            return _("The memory ran out. Close other programs and try again.")
+        if isinstance(error, OSError):
+            return _(
+                "A file could not be read or written ({reason}); check the free space and the permissions of the "
+                "folder for temporary files, {folder}."
+            ).format(reason=error.strerror or error, folder=self._temporary or tempfile.gettempdir())
+        if any(base.__name__ == "MultiJointSegError" for base in type(error).__mro__):
+            return str(error)
+        self.logged.emit("".join(traceback.format_exception(error)))
+        return _("Unexpected: {kind}: {text}. Please report it with the log.").format(
+            kind=type(error).__name__, text=error
+        )
