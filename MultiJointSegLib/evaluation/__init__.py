@@ -1,0 +1,1 @@
+"""How good is a segmentation: metrics, statistics, and a report."""
