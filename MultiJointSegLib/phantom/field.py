@@ -125,13 +125,19 @@ def sample_shape(shape: Shape, geometry: Geometry, band_mm: float = EXACT_BAND_M
 
 def _refine(values: np.ndarray, axis: int, size: int) -> np.ndarray:
     """Linear interpolation by the coarse factor along one axis, cut to `size`."""
-    at = np.arange(size) / _COARSE
-    low = np.minimum(at.astype(int), values.shape[axis] - 2) if values.shape[axis] > 1 else np.zeros(size, int)
-    shape = [1, 1, 1]
+    shape = list(values.shape)
     shape[axis] = size
-    fraction = (at - low).astype(np.float32).reshape(shape)
-    upper = np.minimum(low + 1, values.shape[axis] - 1)
-    return np.take(values, low, axis) * (1 - fraction) + np.take(values, upper, axis) * fraction
+    fine = np.empty(shape, np.float32)
+    source, target = np.moveaxis(values, axis, 0), np.moveaxis(fine, axis, 0)
+    for step in range(min(_COARSE, size)):
+        part = target[step::_COARSE]
+        count = part.shape[0]
+        if step == 0:
+            part[...] = source[:count]
+        else:
+            share = np.float32(step / _COARSE)
+            part[...] = source[:count] * (1 - share) + source[1 : count + 1] * share
+    return fine
 
 
 def perturbation(rng: np.random.Generator, amplitude_mm: float) -> Shape:
