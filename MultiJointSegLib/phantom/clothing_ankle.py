@@ -48,6 +48,9 @@ def _add_foot(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
     low, high = calcaneus.min(0), calcaneus.max(0)
     middle = (low + high) / 2
     bottom, rear = low[2], low[1]
+    turn = _foot_turn(frame)
+    behind = calcaneus[calcaneus[:, 1] < rear + 10 * s]
+    heel_at = np.array([behind[:, 0].mean(), rear, bottom])
     r = lambda a: a * s * rng.uniform(0.85, 1.15)  # noqa: E731
     sole = {
         "flexor_brevis": [(0, 14, 3, 4), (-2, 45, 2, 9), (-4, 90, 8, 9), (-4, 140, 12, 6)],
@@ -56,19 +59,35 @@ def _add_foot(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
         "quadratus_plantae": [(-8, 34, 14, 5), (-8, 60, 14, 8), (-6, 90, 16, 5)],
     }
     for rows in sole.values():
-        points = [(middle[0] + a * s, rear + b * s, bottom + c * s) for a, b, c, _ in rows]
+        points = heel_at + _turned(np.array([row[:3] for row in rows], float), turn) * s
         plan.muscles.append(Strand(frame.points(points), np.array([r(d) for *_, d in rows])))
     front = [
         (middle[0] + 6 * s, high[1] - 8 * s, high[2] - 2 * s),
         (middle[0] + 4 * s, high[1] + 30 * s, high[2] - 8 * s),
     ]
     plan.muscles.append(Strand(frame.points(front), np.array([r(6), r(5)])))
-    fascia = [
-        (middle[0] + a * s, rear + b * s, bottom + c * s) for a, b, c in ((-1, 12, 0), (-3, 45, -6), (-4, 140, 0))
-    ]
+    fascia = heel_at + _turned(np.array([(-1.0, 12, 0), (-3, 45, -6), (-4, 140, 0)]), turn) * s
     plan.tendons.append(Strand(frame.points(fascia), np.array([1.6, 1.2, 0.8]) * s, frame.axes[0], 7.0))
     heel = [(middle[0], rear + 10 * s, bottom - 4 * s), (middle[0], rear + 32 * s, bottom - 2 * s)]
     plan.pads.append(Strand(frame.points(heel), np.array([11, 8]) * s, frame.axes[0], 1.4))
+
+
+def _foot_turn(frame: Frame) -> float:
+    """Angle in rad by which the foot points to the lateral side of straight ahead: heel to head of the talus."""
+    calcaneus, talus = frame.clouds.get("calcaneus"), frame.clouds.get("talus")
+    if calcaneus is None or talus is None:
+        return 0.0
+    heel = calcaneus[calcaneus[:, 1] < calcaneus[:, 1].min() + 10 * frame.scale].mean(0)
+    # The head of the talus lies medial of the foot's axis, over the second ray the two meet.
+    head = talus[talus[:, 1] > talus[:, 1].max() - 8 * frame.scale].mean(0)
+    return float(np.arctan2(head[0] - heel[0], head[1] - heel[1])) + 0.12
+
+
+def _turned(points: np.ndarray, angle: float) -> np.ndarray:
+    """Points (lateral, anterior, superior) turned to the lateral side about the vertical through the origin."""
+    lateral, anterior = points[:, 0], points[:, 1]
+    c, s = np.cos(angle), np.sin(angle)
+    return np.stack([c * lateral + s * anterior, c * anterior - s * lateral, points[:, 2]], 1)
 
 
 def _add_tendons(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
@@ -90,6 +109,7 @@ def _add_tendons(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
         Strand(frame.points(achilles), thick * np.array([1.0, 1, 1, 0.5]), frame.axes[0], rng.uniform(2.0, 2.8))
     )
     front = talus[:, 1].max()
+    turn = _foot_turn(frame)
     t = lambda: rng.normal(0, 1.0)  # noqa: E731
     paths = {
         "tibialis_anterior": ([(0, 22, 60), (-10, 24, 10), (-18, front / s - 4, -12), (-24, front / s + 24, -28)], 2.4),
@@ -102,7 +122,8 @@ def _add_tendons(plan: Plan, frame: Frame, rng: np.random.Generator) -> None:
         "peroneus_brevis": ([(25, -20, 40), (25, -22, -4), (24, -10, -20), (26, 22, -32)], 2.0),
     }
     for path, radius in paths.values():
-        points = (np.array(path, float) + [t(), t(), 0]) * s
+        points = np.array(path, float) + [t(), t(), 0]
+        points = np.where(points[:, 2:] < 5, _turned(points, turn), points) * s
         plan.tendons.append(Strand(frame.points(points), np.full(len(path), radius * rng.uniform(0.8, 1.2) * s)))
     if rng.uniform() < 0.5:
         effusion = rng.uniform(1.0, 4.0) * s

@@ -16,7 +16,7 @@ _CUFF: dict[str, list[tuple[float, float, float, float]]] = {
     "subscapularis": [(92, -14, -42, 11), (58, -16, -22, 15), (24, -22, -4, 10), (4, -24, -2, 3.5)],
     "serratus": [(95, -30, -80, 10), (80, -30, -30, 10), (88, -24, 10, 7)],
     "rhomboid": [(135, 22, -70, 10), (125, 20, 0, 10)],
-    "trapezius": [(140, 20, 60, 12), (90, 12, 48, 11), (45, 8, 38, 8), (15, 4, 33, 4)],
+    "trapezius": [(150, 10, 90, 26), (100, 10, 48, 17), (50, 8, 36, 11), (15, 4, 31, 4)],
     "posterior_deltoid": [(30, 30, 24, 7), (0, 36, 0, 10)],
 }
 # Others. Rows: lateral, anterior, superior from the head's center, radius.
@@ -30,6 +30,7 @@ _ARM: dict[str, list[tuple[float, float, float, float]]] = {
     "biceps": [(6, 26, -60, 5), (8, 26, -100, 14), (8, 26, -200, 18)],
     "triceps": [(-14, -12, -34, 6), (2, -24, -80, 14), (6, -24, -200, 20)],
     "latissimus": [(-90, -60, -160, 14), (-60, -40, -110, 13), (-20, -5, -75, 7)],
+    "neck": [(-150, -5, 30, 30), (-152, -8, 200, 34)],
     "erector": [(-200, -75, -200, 30), (-205, -80, 100, 26)],
 }
 
@@ -68,7 +69,7 @@ def plan_shoulder(frame: Frame, rng: np.random.Generator, bulk: float) -> Plan:
         )
     plan.trunk = Trunk(
         (head[0] - 150 * s, head[1] - 8 * s), (118 * s * rng.uniform(0.95, 1.08), 96 * s * rng.uniform(0.9, 1.1)),
-        top_mm=head[2] + rng.uniform(35, 60) * s, cage=True,
+        top_mm=head[2] + rng.uniform(10, 32) * s, cage=True,
     )  # fmt: skip
     return plan
 

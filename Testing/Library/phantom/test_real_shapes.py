@@ -101,3 +101,20 @@ def test_mirrored_case_is_the_other_side(data_folder):
     labels = case.tissue_map(1, age_years=30.0, spacing_mm=1.6, deform=False).labels
     tibia, fibula = (np.argwhere(labels == label).mean(0) for label in (2, 3))
     assert case.side == "left" and fibula[2] > tibia[2]
+
+
+def test_fused_fibula_is_split_off_and_a_patella_lent(data_folder):
+    scene = _case(data_folder, "pybiomech_c").load()
+    assert {b.name for b in scene.bones} == {"femur", "tibia", "fibula", "patella"}
+    middle = {b.name: b.surface_mm.mean(0) for b in scene.bones}
+    # Right side: the fibula lies to the right (smaller x) and behind (larger y), the patella in front.
+    assert middle["fibula"][0] < middle["tibia"][0] and middle["fibula"][1] > middle["tibia"][1]
+    assert middle["patella"][1] < middle["femur"][1]
+
+
+def test_shoulder_is_put_together_without_overlap(data_folder):
+    result = _case(data_folder, "bonemapy_myosim").tissue_map(2, age_years=30.0, spacing_mm=2.0, deform=False)
+    assert set(np.unique(result.labels)) == {0, *catalog_joint("shoulder").labels}
+    humerus, scapula = (np.argwhere(result.labels == b.label).mean(0) for b in catalog_joint("shoulder").bones)
+    # Right side: the scapula lies to the left (larger x) of the humerus and behind it.
+    assert scapula[2] > humerus[2] and scapula[1] > humerus[1]
