@@ -1,17 +1,22 @@
-"""Entry of the 3D Slicer module: metadata, widget, logic and test; nothing heavy is imported when it is loaded."""
+"""Entry of the 3D Slicer module: metadata, window, logic and tests; nothing heavy is imported when it is loaded."""
 
-import importlib
+import shutil
 import sys
+import time
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated
 
 import slicer
 import vtk
+from MultiJointSegSlicer.installation import Installer
+from MultiJointSegSlicer.library import MODULE_FOLDER, put_library_on_path, python_path
+from MultiJointSegSlicer.parameters import DeviceOption, EarlierOption, JointOption
+from MultiJointSegSlicer.segmenting import SegmentationLogic
+from MultiJointSegSlicer.widget.form import Form
+from MultiJointSegSlicer.widget.tools import Tools
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -19,9 +24,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-
-JOINT_CHOICES = ["auto", "ankle", "knee", "shoulder"]
-"""What the user can ask for; "auto" means that the joint is detected."""
 
 
 class MultiJointSeg(ScriptedLoadableModule):
@@ -47,50 +49,65 @@ class MultiJointSegParameterNode:
     """What the user chose, kept in the scene.
 
     inputVolume - The examination.
-    joint - The joint it shows, or "auto".
+    joint - The joint it shows, or automatic.
+    device - Where to compute.
+    earlier - What becomes of earlier results of the volume.
+    modelFolder - Folder of a model bundle, empty for the one that comes with the extension.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    joint: Annotated[str, Choice(JOINT_CHOICES)] = "auto"
+    joint: JointOption = JointOption.AUTOMATIC
+    device: DeviceOption = DeviceOption.AUTOMATIC
+    earlier: EarlierOption = EarlierOption.KEEP
+    modelFolder: str = ""
 
 
 class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Window of the module: connects the form to the parameter node and the button to the logic."""
+    """Window of the module: hands form, parameter node and scene to each other."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
+        self.form = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
 
     def setup(self) -> None:
         """Build the form; called when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        form = slicer.util.loadUI(self.resourcePath("UI/MultiJointSeg.ui"))
-        self.layout.addWidget(form)
-        self.ui = slicer.util.childWidgetVariables(form)
-        form.setMRMLScene(slicer.mrmlScene)
+        widget = slicer.util.loadUI(self.resourcePath("UI/MultiJointSeg.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
         self.logic = MultiJointSegLogic()
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.explainButton.clicked.connect(self.onExplainButton)
+        self.form = Form(self.ui, self.logic.segmentation, slicer.mrmlScene, applicationTools())
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
-        """Stop observing; called before the widget is destroyed."""
+        """End what runs and stop observing; called before the widget is destroyed, so also at a reload."""
         self.removeObservers()
+        self.setParameterNode(None)
+        if self.form:
+            self.form.close()
 
     def enter(self) -> None:
         """Take up the parameter node each time the module is opened."""
         self.initializeParameterNode()
 
     def exit(self) -> None:
-        """Let go of the parameter node each time another module is opened."""
-        self.setParameterNode(None)
+        """Let go of the form's connections each time another module is opened; a run goes on."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
 
     def onSceneStartClose(self, caller, event) -> None:  # noqa: ARG002 - called by VTK
-        """Let go of the parameter node, which goes with the scene."""
+        """Cancel a run and let go of the parameter node, which goes with the scene."""
+        self.form.cancel()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:  # noqa: ARG002 - called by VTK
@@ -98,87 +115,111 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onNodeRemoved(self, caller, event) -> None:  # noqa: ARG002 - called by VTK
+        """Show no result that the user removed."""
+        if not slicer.mrmlScene.IsClosing():
+            self.form.refresh()
+
     def initializeParameterNode(self) -> None:
-        """Connect the scene's parameter node; choose the first volume when none is chosen."""
+        """Connect the scene's parameter node; choose the volume that was loaded last when none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if firstVolume:
-                self._parameterNode.inputVolume = firstVolume
+            number = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+            if number:
+                self._parameterNode.inputVolume = slicer.mrmlScene.GetNthNodeByClass(
+                    number - 1, "vtkMRMLScalarVolumeNode"
+                )
 
-    def setParameterNode(self, parameterNode: MultiJointSegParameterNode | None) -> None:
+    def setParameterNode(self, parameterNode) -> None:
         """Disconnect the form from the old parameter node and connect it to the new one, if any."""
         if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButton)
+            if self._parameterNodeGuiTag is not None:
+                self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self._parameterNode = parameterNode
+        self._parameterNodeGuiTag = None
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButton)
-            self._updateButton()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        if self.form:
+            self.form.set_parameters(parameterNode)
 
-    def _updateButton(self, caller=None, event=None) -> None:  # noqa: ARG002 - called by VTK
-        ready = bool(self._parameterNode and self._parameterNode.inputVolume)
-        self.ui.explainButton.enabled = ready
-        self.ui.explainButton.toolTip = (
-            _("Check the volume and say how to segment it") if ready else _("Choose a volume")
-        )
-
-    def onExplainButton(self) -> None:
-        """Show what the logic says about the chosen volume."""
-        with slicer.util.tryWithErrorDisplay(_("The volume cannot be described.")):
-            parameters = self._parameterNode
-            self.ui.explanationLabel.text = self.logic.explanation(parameters.inputVolume, parameters.joint)
+    def onParameterNodeModified(self, caller=None, event=None) -> None:  # noqa: ARG002 - called by VTK
+        """Show what belongs to the choices."""
+        self.form.refresh()
 
 
 class MultiJointSegLogic(ScriptedLoadableModuleLogic):
-    """What the module does, without a window."""
+    """What the module does, without a window; `segmentation` does it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import qt
+
+        put_library_on_path()
+        self.segmentation = SegmentationLogic(
+            slicer.mrmlScene,
+            qt.QTimer(),
+            libraryCommand,
+            installer=applicationInstaller(),
+            environment=childEnvironment(),
+        )
 
     def getParameterNode(self) -> MultiJointSegParameterNode:
         """Return the scene's parameter node."""
         return MultiJointSegParameterNode(super().getParameterNode())
 
-    def explanation(self, inputVolume: vtkMRMLScalarVolumeNode, joint: str) -> str:
-        """Check a volume and say how to segment it.
 
-        Raises
-        ------
-        ValueError
-            If the volume holds no image or fewer than three slices.
-        """
-        image = inputVolume.GetImageData()
-        if image is None:
-            raise ValueError(_("The volume '{name}' holds no image. Load it again.").format(name=inputVolume.GetName()))
-        size = image.GetDimensions()
-        if min(size) < 3:
-            raise ValueError(
-                _("The volume '{name}' has {size} voxels; at least three along each axis are needed.").format(
-                    name=inputVolume.GetName(), size=" x ".join(map(str, size))
-                )
-            )
-        spacing = " x ".join(f"{value:.2f}" for value in inputVolume.GetSpacing())
-        storage = inputVolume.GetStorageNode()
-        source = (storage.GetFileName() if storage else None) or "FILE"
-        return "\n\n".join(
-            (
-                f"{inputVolume.GetName()}: {' x '.join(map(str, size))} voxels of {spacing} mm.",
-                self.bonesOf(joint),
-                _("This version of the module does not start the segmentation itself. Run"),
-                f'multijointseg segment "{source}" -o result --joint {joint}',
-                _("and open result/scene.mrb here: it holds the volume, the segments, the surfaces and the table."),
-            )
-        )
+def libraryCommand() -> list[str]:
+    """Start of the command line that runs the library: Slicer's Python without the application."""
+    python = shutil.which("PythonSlicer") or sys.executable
+    return [python, "-m", "MultiJointSegLib"]
 
-    def bonesOf(self, joint: str) -> str:
-        """Name the bones that the library segments in a joint, or in each joint for "auto"."""
-        anatomy = importLibrary("anatomy")
-        keys = [key for key in JOINT_CHOICES if key != "auto"] if joint == "auto" else [joint]
-        joints = [anatomy.joint(key) for key in keys]
-        return "\n".join(f"{each.name}: {', '.join(bone.name.lower() for bone in each.bones)}" for each in joints)
+
+def childEnvironment() -> dict[str, str]:
+    """Variables that let the child find the library."""
+    import os
+
+    before = os.environ.get("PYTHONPATH", "")
+    return {"PYTHONPATH": os.pathsep.join([*python_path(), *([before] if before else [])])}
+
+
+def applicationInstaller() -> Installer:
+    """Make an installer that asks in a dialog."""
+    import slicer.packaging
+
+    def torchLogic():
+        import PyTorchUtils
+
+        return PyTorchUtils.PyTorchUtilsLogic()
+
+    return Installer(
+        slicer.packaging,
+        torchLogic,
+        lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle="MultiJointSeg"),
+        requirements=MODULE_FOLDER / "Resources" / "requirements.txt",
+    )
+
+
+def applicationTools() -> Tools:
+    """Access to Qt, clipboard and dialogs of the application."""
+    import qt
+
+    return Tools(
+        make_item=qt.QTableWidgetItem,
+        copy_text=lambda text: qt.QApplication.clipboard().setText(text),
+        choose_file=lambda title, name, kind: qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(), title, name, kind
+        ),
+        choose_folder=lambda title: qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title),
+        show_error=slicer.util.errorDisplay,
+    )
 
 
 class MultiJointSegTest(ScriptedLoadableModuleTest):
-    """Runs inside 3D Slicer."""
+    """Runs inside 3D Slicer, on real nodes and widgets; the child makes and segments a phantom."""
+
+    LIMIT_S = 600
 
     def setUp(self) -> None:
         """Start from an empty scene."""
@@ -186,29 +227,67 @@ class MultiJointSegTest(ScriptedLoadableModuleTest):
 
     def runTest(self) -> None:
         """Run every test."""
-        self.setUp()
-        self.test_explanationNamesTheBones()
+        for name in sorted(each for each in dir(self) if each.startswith("test_")):
+            self.setUp()
+            getattr(self, name)()
 
-    def test_explanationNamesTheBones(self) -> None:
-        """A volume of the scene is described, with the bones of the chosen joint."""
-        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Knee")
-        image = vtk.vtkImageData()
-        image.SetDimensions(4, 5, 6)
-        image.AllocateScalars(vtk.VTK_SHORT, 1)
-        volume.SetAndObserveImageData(image)
-        text = MultiJointSegLogic().explanation(volume, "knee")
-        self.assertIn("4 x 5 x 6 voxels", text)
-        self.assertIn("femur, fibula, patella, tibia", text)
+    def widget(self):
+        """Open the module and return its widget."""
+        slicer.util.selectModule("MultiJointSeg")
+        return slicer.modules.MultiJointSegWidget
 
+    def waitUntilIdle(self, job) -> None:
+        """Let the application work until the job is done."""
+        end = time.monotonic() + self.LIMIT_S
+        while job.state.busy:
+            self.assertLess(time.monotonic(), end, "the job takes too long")
+            slicer.app.processEvents()
+            time.sleep(0.02)
 
-def importLibrary(package: str) -> ModuleType:
-    """Import a package of the library: beside the module when packaged, beside its folder in a checkout."""
-    name = f"MultiJointSegLib.{package}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        checkout = Path(__file__).resolve().parent.parent
-        if not (checkout / "MultiJointSegLib").is_dir() or str(checkout) in sys.path:
-            raise
-        sys.path.append(str(checkout))
-        return importlib.import_module(name)
+    def test_parametersSurviveSavingAndLoading(self) -> None:
+        """Choices are in the scene."""
+        node = MultiJointSegLogic().getParameterNode()
+        node.joint = JointOption.KNEE
+        node.modelFolder = "/models/mine"
+        path = Path(slicer.util.tempDirectory()) / "scene.mrb"
+        self.assertTrue(slicer.util.saveScene(str(path)))
+        slicer.mrmlScene.Clear()
+        slicer.util.loadScene(str(path))
+        loaded = MultiJointSegLogic().getParameterNode()
+        self.assertEqual(loaded.joint, JointOption.KNEE)
+        self.assertEqual(loaded.modelFolder, "/models/mine")
+
+    def test_sampleIsSegmentedAndShown(self) -> None:
+        """One click makes a phantom, segments it and fills the tables."""
+        widget = self.widget()
+        widget.ui.sampleButton.click()
+        job = widget.logic.segmentation.job
+        self.waitUntilIdle(job)
+        self.assertEqual(job.state.value, "finished", job.sentence)
+        self.assertGreater(widget.ui.boneTable.rowCount, 0)
+        self.assertGreater(widget.ui.measurementTable.rowCount, 0)
+        segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        self.assertIsNotNone(segmentation.GetNodeReference("referenceImageGeometryRef"))
+
+    def test_cancelEndsTheChild(self) -> None:
+        """Cancel in the middle leaves the scene as it was."""
+        widget = self.widget()
+        widget.ui.sampleButton.click()
+        job = widget.logic.segmentation.job
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            slicer.app.processEvents()
+        widget.ui.cancelButton.click()
+        self.waitUntilIdle(job)
+        self.assertEqual(job.state.value, "idle", job.sentence)
+        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode"))
+
+    def test_sceneCloseDuringARunCancelsIt(self) -> None:
+        """Closing the scene ends the child."""
+        widget = self.widget()
+        widget.ui.sampleButton.click()
+        slicer.mrmlScene.Clear()
+        job = widget.logic.segmentation.job
+        self.waitUntilIdle(job)
+        self.assertEqual(job.state.value, "idle", job.sentence)
+        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))

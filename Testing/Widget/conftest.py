@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,11 +96,7 @@ class Driver:
 
     def drive(self, until: Callable[[], bool] | None = None, limit_s: float = 30.0) -> None:
         """Tick until the condition holds, or the timer is stopped."""
-        end = time.monotonic() + limit_s
-        while self.timer.running and not (until is not None and until()):
-            assert time.monotonic() < end, (self.states, self.lines)
-            time.sleep(0.02)
-            self.timer.timeout.emit()
+        drive(self.timer, until, limit_s)
 
 
 @pytest.fixture
@@ -107,3 +105,81 @@ def a_driver(tmp_path: Path) -> Iterator[Driver]:
     yield driver
     driver.job.close()
     assert list(driver.temporary.iterdir()) == []
+
+
+class FakeInstaller:
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def ensure(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class Desk:
+    """A scene with a volume, and the logic with a child that stands in for the network."""
+
+    def __init__(self, scene: object, folder: Path) -> None:
+        from MultiJointSegSlicer.scene.volumes import add_volume_node
+        from MultiJointSegSlicer.segmenting import SegmentationLogic
+
+        from MultiJointSegLib.imaging.geometry import Geometry
+        from MultiJointSegLib.imaging.volume import Volume
+
+        geometry = Geometry((40, 36, 20), (1.5, 1.5, 3.0), (-30.0, -27.0, -28.5))
+        k, j, i = np.indices(geometry.array_shape)
+        points = geometry.index_to_point(np.stack([i, j, k], axis=-1))
+        image = 100 + 800 * ((points**2).sum(axis=-1) < 400) + (i + j) % 7
+        self.scene = scene
+        self.volume = add_volume_node(scene, Volume(image.astype(np.int16), geometry, "MR"), name="Knie Zoë")
+        self.timer = HandTimer()
+        self.installer = FakeInstaller()
+        self.temporary = folder / "tëmporary"
+        self.temporary.mkdir()
+        self.environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(MODULE_FOLDER)])}
+        self.logic = SegmentationLogic(
+            scene,
+            self.timer,
+            lambda: [sys.executable, str(Path(__file__).parent / "fake_library.py")],
+            installer=self.installer,
+            environment=self.environment,
+            temporary=self.temporary,
+        )
+        self.states: list[tuple[str, str]] = []
+        self.progress: list[tuple[float, str, float]] = []
+        self.logic.job.state_changed.connect(lambda state, sentence: self.states.append((state.value, sentence)))
+        self.logic.job.progressed.connect(lambda *told: self.progress.append(told))
+
+    def behave(self, behavior: str) -> None:
+        self.logic.job._environment["FAKE_LIBRARY"] = behavior
+
+    def fraction(self) -> float:
+        return self.progress[-1][0] if self.progress else 0.0
+
+    def drive(self, until: Callable[[], bool] | None = None, limit_s: float = 60.0) -> None:
+        drive(self.timer, until, limit_s)
+
+
+def drive(timer: HandTimer, until: Callable[[], bool] | None, limit_s: float) -> None:
+    """Tick until the condition holds, or the timer is stopped."""
+    end = time.monotonic() + limit_s
+    while timer.running and not (until is not None and until()):
+        assert time.monotonic() < end, "the child takes too long"
+        time.sleep(0.02)
+        timer.timeout.emit()
+
+
+@pytest.fixture
+def a_scene() -> Iterator[object]:
+    from MultiJointSegSlicer.scene import headless_scene
+
+    with headless_scene() as scene:
+        yield scene
+
+
+@pytest.fixture
+def a_desk(a_scene: object, tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(a_scene, tmp_path)
+    yield desk
+    desk.logic.close()
+    assert list(desk.temporary.iterdir()) == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
 
 from MultiJointSegSlicer.scene.mrml import Node, Scene, slicer
 from MultiJointSegSlicer.scene.segmentations import CLOSED_SURFACE
@@ -48,6 +49,17 @@ def show_in_views(scene: Scene, volume_node: Node, segmentation_node: Node | Non
         camera.SetPosition(center[0], center[1] + distance, center[2])
         camera.SetViewUp(0.0, 0.0, 1.0)
         camera.ResetClippingRange()
+
+
+def jump_to(scene: Scene, volume_node: Node, position_ras_mm: Sequence[float]) -> None:
+    """Move every slice view to a position (RAS mm) given without the transform that the volume is under."""
+    position = list(position_ras_mm)
+    if volume_node.GetParentTransformNode() is not None:
+        to_world = vtkGeneralTransform()
+        volume_node.GetParentTransformNode().GetTransformToWorld(to_world)
+        position = list(to_world.TransformPoint(*position))
+    for view in _nodes(scene, "vtkMRMLSliceNode"):
+        view.JumpSliceByCentering(*position)
 
 
 def show_measured_surfaces(segmentation_node: Node, models: Iterable[Node]) -> None:

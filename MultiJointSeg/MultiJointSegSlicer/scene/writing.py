@@ -16,7 +16,7 @@ from MultiJointSegLib.surface.mesh import Surface
 from MultiJointSegSlicer.scene.building import build_scene
 from MultiJointSegSlicer.scene.files import written_whole
 from MultiJointSegSlicer.scene.headless import headless_scene
-from MultiJointSegSlicer.scene.mrml import slicer, without_vtk_messages
+from MultiJointSegSlicer.scene.mrml import Node, slicer, without_vtk_messages
 from MultiJointSegSlicer.scene.segmentations import add_segmentation_node
 from MultiJointSegSlicer.scene.views import show_in_views, show_measured_surfaces
 
@@ -49,14 +49,31 @@ def write_segmentation(
     MultiJointSegError
         If Slicer's writer fails; its messages are in the sentence.
     """
-    with written_whole(path, suffix=".seg.nrrd") as partial, headless_scene() as scene:
-        node = add_segmentation_node(scene, labels, bones, name=name, side=side)
-        storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
-        storage.SetFileName(str(partial))
-        with without_vtk_messages():
-            written = storage.WriteData(node)
-        if not written:
-            raise MultiJointSegError(f"{path} could not be written: {_messages(storage.GetUserMessages())}")
+    with headless_scene() as scene:
+        write_segmentation_node(path, add_segmentation_node(scene, labels, bones, name=name, side=side))
+
+
+def write_segmentation_node(path: Path, node: Node) -> None:
+    """Write a segmentation node of a scene, as it is now, as ``.seg.nrrd``; the scene stays as it is.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written there.
+    MultiJointSegError
+        If Slicer's writer fails; its messages are in the sentence.
+    """
+    scene = node.GetScene()
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    try:
+        with written_whole(path, suffix=".seg.nrrd") as partial:
+            storage.SetFileName(str(partial))
+            with without_vtk_messages():
+                written = storage.WriteData(node)
+            if not written:
+                raise MultiJointSegError(f"{path} could not be written: {_messages(storage.GetUserMessages())}")
+    finally:
+        scene.RemoveNode(storage)
 
 
 def write_scene_bundle(

@@ -1,0 +1,26 @@
+"""Filling a QTableWidget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from MultiJointSegSlicer.widget.tools import Tools
+
+
+def fill_table(table: Any, tools: Tools, rows: Sequence[Sequence[str]], tips: Sequence[str] = ()) -> None:
+    """Replace the rows of a table; `tips` are tooltips of whole rows."""
+    table.clearContents()
+    table.rowCount = len(rows)
+    for r, row in enumerate(rows):
+        for c, text in enumerate(row):
+            item = tools.make_item(text)
+            if r < len(tips):
+                item.setToolTip(tips[r])
+            table.setItem(r, c, item)
+    table.resizeColumnsToContents()
+
+
+def table_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as text with tabs, which spreadsheets take from the clipboard."""
+    return "\n".join("\t".join(" ".join(cell.split()) for cell in row) for row in (header, *rows)) + "\n"

@@ -1,0 +1,125 @@
+"""A stand-in for the command line of the library: the same arguments, events and files, without a network.
+
+The bones are where the image is bright. `FAKE_LIBRARY` tells it to misbehave: "slow", "refuse" or "killed".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+PREFIX = "@multijointseg "
+
+
+def event(**data: object) -> None:
+    print(PREFIX + json.dumps(data), flush=True)
+
+
+def segment(source: Path, output: Path, joint: str) -> dict:
+    import numpy as np
+
+    from MultiJointSegLib import anatomy
+    from MultiJointSegLib.imaging.reading import read_volume
+    from MultiJointSegLib.imaging.writing import write_volume
+    from MultiJointSegLib.morphology.measurement import Measurement, line
+    from MultiJointSegLib.morphology.writing import write_measurements
+    from MultiJointSegLib.surface.extraction import bone_surfaces
+    from MultiJointSegLib.surface.writing import write_surface
+
+    volume = read_volume(source)
+    k = np.indices(volume.array.shape)[0]
+    bright = volume.array > 500
+    half = volume.array.shape[0] / 2
+    labels = volume.with_array(
+        np.where(bright & (k >= half), anatomy.bone("femur").label, 0).astype(np.uint8)
+        + np.where(bright & (k < half), anatomy.bone("tibia").label, 0).astype(np.uint8)
+    )
+    bones = anatomy.joint("knee").bones
+    surfaces = bone_surfaces(labels, [b for b in bones if (labels.array == b.label).any()])
+    (output / "surfaces").mkdir(parents=True)
+    write_volume(labels, output / "labels.nii.gz")
+    for key, surface in surfaces.items():
+        write_surface(surface, output / "surfaces" / f"{key}.stl")
+    low, high = surfaces["femur"].points_mm.min(axis=0), surfaces["femur"].points_mm.max(axis=0)
+    write_measurements(
+        [
+            Measurement(
+                "femur_height",
+                "Height",
+                "femur",
+                float(high[2] - low[2]),
+                "mm",
+                "Extent along the body axis.",
+                "doi:10.1000/1",
+                {"axis": line(low, high)},
+            ),
+            Measurement("femur_volume", "Volume", "femur", 123456.7, "mm3", "Volume inside the surface."),
+            Measurement("patella_height", "Height", "patella", None, "mm", "Extent.", reason="Not found."),
+        ],
+        output / "measurements.csv",
+        output / "measurements.json",
+    )
+    doubt = np.linspace(0.1, 0.6, volume.array.shape[0])
+    run = {
+        "joint": "knee",
+        "joint_given": joint != "auto",
+        "detection": {"confidence": 0.97},
+        "bone_confidence": {"femur": 0.93, "fibula": 0.0, "patella": 0.0, "tibia": 0.88},
+        "slice_axis": 0,
+        "slice_uncertainty": {"femur": doubt.tolist(), "tibia": doubt[::-1].tolist()},
+        "warnings": ["The fibula and the patella were not found."],
+        "device": {"device": "cpu", "runtime": "torch"},
+        "total_s": 12.3,
+    }
+    (output / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    return run
+
+
+def phantom(output: Path) -> dict:
+    import numpy as np
+
+    from MultiJointSegLib.imaging.geometry import Geometry
+    from MultiJointSegLib.imaging.volume import Volume
+    from MultiJointSegLib.imaging.writing import write_volume
+
+    geometry = Geometry((40, 36, 20), (1.5, 1.5, 3.0), (-30.0, -27.0, -30.0))
+    k, j, i = np.indices(geometry.array_shape)
+    points = geometry.index_to_point(np.stack([i, j, k], axis=-1))
+    image = 100 + 800 * ((points**2).sum(axis=-1) < 400)
+    output.mkdir()
+    write_volume(Volume(image.astype(np.int16), geometry, "MR"), output / "image.nii.gz")
+    return {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.add_argument("input", nargs="?")
+    parser.add_argument("-o", "--output", type=Path)
+    for name in ("joint", "device", "model", "seed", "age"):
+        parser.add_argument(f"--{name}", default="auto")
+    for name in ("no-scene", "progress-json"):
+        parser.add_argument(f"--{name}", action="store_true")
+    given = parser.parse_args()
+    event(event="progress", fraction=0.1, message="Reading the examination")
+    behavior = os.environ.get("FAKE_LIBRARY", "")
+    if behavior == "slow":
+        event(event="progress", fraction=0.4, message="Segmenting the bones: slices 12 to 24 of 48")
+        time.sleep(60)
+    if behavior == "refuse":
+        event(event="failed", exit_code=3, error="The images show none of the joints that the model knows.")
+        sys.exit(3)
+    if behavior == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    data = phantom(given.output) if given.command == "phantom" else segment(given.input, given.output, given.joint)
+    event(event="progress", fraction=1.0, message="Done")
+    event(event="finished", data=data)
+
+
+if __name__ == "__main__":
+    main()
