@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from MultiJointSegLib.anatomy import catalog
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.bone_measures import measure_bone
-from MultiJointSegLib.morphology.field_of_view import field_edge
+from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
 from MultiJointSegLib.morphology.head_measures import HEADS, measure_head
+from MultiJointSegLib.morphology.hip import measure_hip
 from MultiJointSegLib.morphology.measurement import Measurement
 from MultiJointSegLib.surface.mesh import Surface
+
+JOINT_MEASURES: dict[
+    str, Callable[[Mapping[str, Surface], Mapping[str, FieldEdge | None] | None], list[Measurement]]
+] = {
+    "hip": measure_hip,
+}
+"""Per joint: what is measured on its bones together, from the surfaces and the edges of the field of view."""
 
 
 def measure_surfaces(surfaces: Mapping[str, Surface], *, joint: str, labels: Volume | None = None) -> list[Measurement]:
@@ -29,7 +37,7 @@ def measure_surfaces(surfaces: Mapping[str, Surface], *, joint: str, labels: Vol
     Returns
     -------
     list of Measurement
-        In the order of the joint's bones.
+        In the order of the joint's bones, then the measures of the joint.
 
     Raises
     ------
@@ -37,13 +45,16 @@ def measure_surfaces(surfaces: Mapping[str, Surface], *, joint: str, labels: Vol
         If the joint is unknown.
     """
     result: list[Measurement] = []
+    edges: dict[str, FieldEdge | None] = {}
     head_of = HEADS.get(joint)
     for bone in catalog.joint(joint).bones:
         surface = surfaces.get(bone.key)
         if surface is None:
             continue
-        edge = None if labels is None else field_edge(surface, labels.geometry)
+        edge = edges[bone.key] = None if labels is None else field_edge(surface, labels.geometry)
         result += measure_bone(surface, bone, edge)
         if head_of is not None and head_of[0] == bone.key:
             result += measure_head(surface, joint=joint, edge=edge, partner=surfaces.get(head_of[2]))
+    if joint in JOINT_MEASURES:
+        result += JOINT_MEASURES[joint](surfaces, edges)
     return result
