@@ -1,5 +1,7 @@
 """Domain-specific batch normalization keeps the domains apart."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -53,3 +55,22 @@ def test_unknown_domain_raises(domain: int) -> None:
 def test_no_domain_at_all_raises() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         DomainBatchNorm2d(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("bug", "caught_by"),
+    [
+        ("shared instead of separate", test_forward_changes_the_statistics_of_its_own_domain_only),
+        ("shared instead of separate", test_different_intensities_end_with_different_statistics_and_outputs),
+        ("all updated", test_forward_changes_the_statistics_of_its_own_domain_only),
+        ("affine of all", test_gradient_reaches_the_affine_parameters_of_its_own_domain_only),
+    ],
+)
+def test_planted_bugs_are_caught(bug: str, caught_by: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(norm: DomainBatchNorm2d, x: torch.Tensor, domain: int) -> torch.Tensor:
+        results = [one(x) for one in (norm.domains if bug != "shared instead of separate" else norm.domains[:1])]
+        return torch.stack(results).mean(0) if bug == "affine of all" else results[min(domain, len(results) - 1)]
+
+    monkeypatch.setattr(DomainBatchNorm2d, "forward", forward)
+    with pytest.raises(AssertionError):
+        caught_by()
