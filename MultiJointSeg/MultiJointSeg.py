@@ -95,6 +95,12 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.form:
             self.form.close()
 
+    def onReload(self) -> None:
+        """Load the module's packages anew too; called by the button of the developer mode."""
+        for name in [each for each in sys.modules if each.split(".")[0] in ("MultiJointSegLib", "MultiJointSegSlicer")]:
+            del sys.modules[name]
+        super().onReload()
+
     def enter(self) -> None:
         """Take up the parameter node each time the module is opened."""
         self.initializeParameterNode()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+collect_ignore = [] if importlib.util.find_spec("PySide6") else ["slicer_stand_ins.py"]
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE_FOLDER = ROOT / "MultiJointSeg"
-if str(MODULE_FOLDER) not in sys.path:
-    sys.path.insert(0, str(MODULE_FOLDER))
+HERE = Path(__file__).resolve().parent
+for _folder in (MODULE_FOLDER, HERE):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
 
 from MultiJointSegSlicer.job.job import Job  # noqa: E402
 from MultiJointSegSlicer.job.signal import Signal  # noqa: E402
@@ -140,7 +146,7 @@ class Desk:
         self.logic = SegmentationLogic(
             scene,
             self.timer,
-            lambda: [sys.executable, str(Path(__file__).parent / "fake_library.py")],
+            lambda: [sys.executable, str(HERE / "fake_library.py")],
             installer=self.installer,
             environment=self.environment,
             temporary=self.temporary,
@@ -183,3 +189,106 @@ def a_desk(a_scene: object, tmp_path: Path) -> Iterator[Desk]:
     yield desk
     desk.logic.close()
     assert list(desk.temporary.iterdir()) == []
+
+
+class Panel:
+    """The module's window with everything around it, and a person's hands."""
+
+    def __init__(self, module: ModuleType, desk: Desk, window: object, copied: list[str], errors: list[str]) -> None:
+        from PySide6 import QtWidgets
+        from slicer_stand_ins import Parent
+
+        self.module = module
+        self.desk = desk
+        self.window = window
+        self.application = QtWidgets.QApplication.instance()
+        self.copied = copied
+        self.errors = errors
+        self.file = ""
+        self.folder = ""
+        self.widget = module.MultiJointSegWidget(Parent(window))
+        self.widget.setup()
+        self.ui = self.widget.ui
+        self.job = self.widget.logic.segmentation.job
+        window.resize(470, 1080)
+        window.show()
+
+    def work(self, until: Callable[[], bool], limit_s: float = 90.0) -> None:
+        """Let Qt work until the condition holds."""
+        end = time.monotonic() + limit_s
+        while not until():
+            assert time.monotonic() < end, (self.job.state, self.job.sentence)
+            self.application.processEvents()
+            time.sleep(0.01)
+
+    def work_until_idle(self) -> None:
+        self.work(lambda: not self.job.state.busy)
+
+    def behave(self, behavior: str) -> None:
+        self.job._environment["FAKE_LIBRARY"] = behavior
+
+    def texts(self, table: str) -> list[list[str]]:
+        widget = getattr(self.ui, table)
+        return [
+            [widget.item(row, column).text() for column in range(widget.columnCount())]
+            for row in range(widget.rowCount())
+        ]
+
+    def picture(self, name: str) -> None:
+        """Save a picture of the window where MULTIJOINTSEG_SCREENSHOTS says, if it does."""
+        folder = os.environ.get("MULTIJOINTSEG_SCREENSHOTS")
+        self.application.processEvents()
+        picture = self.window.grab()
+        assert not picture.isNull()
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            picture.save(str(Path(folder) / f"{name}.png"))
+
+
+@pytest.fixture(scope="session")
+def an_application() -> object:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    widgets = pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed", exc_type=ImportError)
+    return widgets.QApplication.instance() or widgets.QApplication([])
+
+
+@pytest.fixture
+def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
+    """The module file as Slicer loads it, over real Qt and a real scene."""
+    import slicer
+    import slicer_stand_ins
+    from PySide6 import QtWidgets
+
+    for name, fake in slicer_stand_ins.fake_modules({}).items():
+        monkeypatch.setitem(sys.modules, name, fake)
+        if name.startswith("slicer."):
+            monkeypatch.setattr(slicer, name.split(".")[1], fake, raising=False)
+    monkeypatch.setattr(slicer, "mrmlScene", a_desk.scene, raising=False)
+    styled = ("MultiJointSegModule", *(f"MultiJointSegSlicer.widget.{name}" for name in ("form", "results", "tables")))
+    slicer_stand_ins.use_pythonqt_style(*styled)
+    for name in styled:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    spec = importlib.util.spec_from_file_location("MultiJointSegModule", MODULE_FOLDER / "MultiJointSeg.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "MultiJointSegModule", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "libraryCommand", lambda: [sys.executable, str(HERE / "fake_library.py")])
+    monkeypatch.setattr(module, "applicationInstaller", lambda: a_desk.installer)
+    copied: list[str] = []
+    errors: list[str] = []
+    tools = module.Tools(
+        make_item=QtWidgets.QTableWidgetItem,
+        copy_text=copied.append,
+        choose_file=lambda title, name, kind: panel.file,
+        choose_folder=lambda title: panel.folder,
+        show_error=errors.append,
+    )
+    monkeypatch.setattr(module, "applicationTools", lambda: tools)
+    window = QtWidgets.QWidget()
+    panel = Panel(module, a_desk, window, copied, errors)
+    panel.job._temporary = a_desk.temporary
+    yield panel
+    panel.widget.cleanup()
+    window.close()
+    window.deleteLater()
+    panel.application.processEvents()

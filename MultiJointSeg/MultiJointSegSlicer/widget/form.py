@@ -53,7 +53,7 @@ class Form:
             (self.ui.segmentButton, lambda *_: self.segment()),
             (self.ui.cancelButton, lambda *_: self.cancel()),
             (self.ui.sampleButton, lambda *_: self.try_sample()),
-            (self.ui.copyLogButton, lambda *_: self._tools.copy_text(self.ui.logText.toPlainText())),
+            (self.ui.copyLogButton, lambda *_: self._tools.copy_text(self.ui.logText.plainText)),
             (self.ui.exportButton, lambda *_: self.export()),
         ]
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from MultiJointSegSlicer.widget.tools import Tools
 
+ROW_HEIGHT = 24
+"""In pixels; Qt's own rows are taller than their text needs."""
+
 
 def fill_table(table: Any, tools: Tools, rows: Sequence[Sequence[str]], tips: Sequence[str] = ()) -> None:
     """Replace the rows of a table; `tips` are tooltips of whole rows."""
@@ -18,7 +21,10 @@ def fill_table(table: Any, tools: Tools, rows: Sequence[Sequence[str]], tips: Se
             if r < len(tips):
                 item.setToolTip(tips[r])
             table.setItem(r, c, item)
+    table.verticalHeader().defaultSectionSize = ROW_HEIGHT
     table.resizeColumnsToContents()
+    # Said here, since Qt's loader of forms leaves out what a form says of headers.
+    table.horizontalHeader().stretchLastSection = True
 
 
 def table_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

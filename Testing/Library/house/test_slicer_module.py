@@ -24,37 +24,6 @@ ALLOWED_AT_FILE_SCOPE = {"SimpleITK", "numpy", "scipy", "slicer", "vtk", "vtkmod
 OUR_PACKAGES = {"MultiJointSegLib", "MultiJointSegSlicer"}
 
 
-class FakeImage:
-    def __init__(self, size: tuple[int, int, int]) -> None:
-        self._size = size
-
-    def GetDimensions(self) -> tuple[int, int, int]:
-        return self._size
-
-
-class FakeStorage:
-    def GetFileName(self) -> str:
-        return "/data/knee.nrrd"
-
-
-class FakeVolume:
-    def __init__(self, size: tuple[int, int, int] | None, stored: bool = False) -> None:
-        self._image = None if size is None else FakeImage(size)
-        self._storage = FakeStorage() if stored else None
-
-    def GetName(self) -> str:
-        return "Knee"
-
-    def GetImageData(self) -> FakeImage | None:
-        return self._image
-
-    def GetSpacing(self) -> tuple[float, float, float]:
-        return (0.625, 0.625, 4.0)
-
-    def GetStorageNode(self) -> FakeStorage | None:
-        return self._storage
-
-
 class FakeParent:
     title = ""
 
@@ -75,6 +44,12 @@ def module_file(repository: Path) -> Path:
     return repository / "MultiJointSeg" / "MultiJointSeg.py"
 
 
+@pytest.fixture(autouse=True)
+def _module_folder_on_path(module_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Slicer does when it loads the module."""
+    monkeypatch.syspath_prepend(str(module_file.parent))
+
+
 @pytest.fixture
 def a_module(module_file: Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """The module file, loaded as Slicer loads it, among fakes."""
@@ -88,11 +63,9 @@ def a_module(module_file: Path, monkeypatch: pytest.MonkeyPatch) -> types.Module
         )
     }
     fakes = {
-        "slicer": fake_module("slicer", vtkMRMLScalarVolumeNode=FakeVolume),
+        "slicer": fake_module("slicer", vtkMRMLScalarVolumeNode=type("vtkMRMLScalarVolumeNode", (), {})),
         "slicer.i18n": fake_module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text),
-        "slicer.parameterNodeWrapper": fake_module(
-            "slicer.parameterNodeWrapper", Choice=tuple, parameterNodeWrapper=lambda cls: cls
-        ),
+        "slicer.parameterNodeWrapper": fake_module("slicer.parameterNodeWrapper", parameterNodeWrapper=lambda cls: cls),
         "slicer.ScriptedLoadableModule": fake_module("slicer.ScriptedLoadableModule", **bases),
         "slicer.util": fake_module("slicer.util", VTKObservationMixin=type("VTKObservationMixin", (), {})),
         "vtk": fake_module("vtk"),
@@ -124,10 +97,19 @@ def test_module_files_import_little_at_file_scope(
     assert not wrong, "\n".join(wrong)
 
 
-def test_module_file_leaves_the_library_to_the_logic(
-    module_file: Path, imported_names: Callable[[Path, bool], set[str]]
+def test_only_the_scene_needs_the_library_at_file_scope(
+    repository: Path, imported_names: Callable[[Path, bool], set[str]]
 ) -> None:
-    assert not {name for name in imported_names(module_file, True) if name.startswith("MultiJointSeg")}
+    """The library may lie beside the module or above it, which is found out when the module is opened."""
+    folder = repository / "MultiJointSeg"
+    wrong = [
+        f"{path.relative_to(folder)} imports {name}"
+        for path in sorted(folder.rglob("*.py"))
+        if "scene" not in path.parts
+        for name in sorted(imported_names(path, True))
+        if name.startswith(("MultiJointSegLib", "MultiJointSegSlicer.scene"))
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_module_file_only_defines_at_file_scope(module_file: Path) -> None:
@@ -150,30 +132,10 @@ def test_module_states_what_it_is(a_module: types.ModuleType) -> None:
     assert "not a medical device" in parent.helpText
 
 
-def test_joint_choices_are_joints_of_the_catalog(a_module: types.ModuleType) -> None:
-    assert a_module.JOINT_CHOICES[0] == "auto"
-    assert set(a_module.JOINT_CHOICES[1:]) <= set(anatomy.joint_names())
+def test_joint_choices_are_joints_of_the_catalog() -> None:
+    from MultiJointSegSlicer.parameters import JointOption
 
-
-def test_explanation_describes_volume_bones_and_command(a_module: types.ModuleType) -> None:
-    text = a_module.MultiJointSegLogic().explanation(FakeVolume((256, 256, 24), stored=True), "knee")
-    assert "256 x 256 x 24 voxels of 0.62 x 0.62 x 4.00 mm" in text
-    assert "Knee: femur, fibula, patella, tibia" in text
-    assert 'multijointseg segment "/data/knee.nrrd" -o result --joint knee' in text
-
-
-def test_explanation_names_the_bones_of_every_joint_when_it_is_to_be_detected(a_module: types.ModuleType) -> None:
-    text = a_module.MultiJointSegLogic().explanation(FakeVolume((256, 256, 24)), "auto")
-    assert all(name in text for name in ("Ankle: ", "Knee: ", "Shoulder: "))
-    assert 'segment "FILE"' in text
-
-
-@pytest.mark.parametrize(
-    ("size", "sentence"), [(None, "holds no image"), ((256, 256, 1), "256 x 256 x 1 voxels; at least three")]
-)
-def test_explanation_refuses(a_module: types.ModuleType, size: tuple[int, int, int] | None, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        a_module.MultiJointSegLogic().explanation(FakeVolume(size), "knee")
+    assert {choice.value for choice in JointOption} - {"auto"} <= set(anatomy.joint_names())
 
 
 def test_form_is_a_mrml_widget_with_one_widget_per_parameter(
@@ -185,8 +147,9 @@ def test_form_is_a_mrml_widget_with_one_widget_per_parameter(
 
 
 def test_form_has_every_widget_that_the_code_uses(a_form: ElementTree.Element, module_file: Path) -> None:
-    used = set(re.findall(r"self\.ui\.(\w+)", module_file.read_text(encoding="utf-8")))
-    assert used
+    files = [module_file, *sorted((module_file.parent / "MultiJointSegSlicer" / "widget").glob("*.py"))]
+    used = {name for path in files for name in re.findall(r"\bui\.(\w+)", path.read_text(encoding="utf-8"))} - {"ui"}
+    assert len(used) > 10
     assert used <= {widget.get("name") for widget in a_form.iter("widget")}
 
 
