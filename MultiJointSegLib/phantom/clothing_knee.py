@@ -91,7 +91,7 @@ def _add_extensor_apparatus(plan: Plan, frame: Frame, rng: np.random.Generator) 
     if patella is None or tibia is None or femur is None:
         return
     wide = frame.axes[0]
-    front_of = lambda cloud: cloud[cloud[:, 1] > np.percentile(cloud[:, 1], 60)]  # noqa: E731
+    front_of = lambda cloud: cloud[cloud[:, 1] >= np.percentile(cloud[:, 1], 60)]  # noqa: E731
     lowest = front_of(patella)[np.argmin(front_of(patella)[:, 2])]
     highest = front_of(patella)[np.argmax(front_of(patella)[:, 2])]
     window = tibia[(tibia[:, 2] < -22 * s) & (tibia[:, 2] > -48 * s)]

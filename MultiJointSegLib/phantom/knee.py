@@ -33,7 +33,7 @@ def build_knee(rng: np.random.Generator, growth: Growth) -> JointModel:
     varus = float(rng.uniform(-3.0, 4.0)) - 3.0 * young
     tibial_rotation = float(rng.uniform(-8.0, 8.0))
     tibia, fibula = _leg(rng, width, slope, varus)
-    patella = _patella(rng, width)
+    patella = _patella(rng, growth, width)
 
     # The leg turns about the axis through both condyle spheres; flexion takes the foot backward.
     pivot = np.array([0.0, _POSTERIOR_Y, radius])
@@ -272,7 +272,7 @@ def _tibial_physis(rng: np.random.Generator) -> sdf.Shape:
     return distance
 
 
-def _patella(rng: np.random.Generator, width: float) -> BoneShape:
+def _patella(rng: np.random.Generator, growth: Growth, width: float) -> BoneShape:
     high, aside = float(rng.uniform(-4.0, 6.0)), float(rng.uniform(0.0, 7.0))
     size = float(rng.uniform(0.92, 1.08))
     y, z = -33.0, 37.0 + high
@@ -292,5 +292,7 @@ def _patella(rng: np.random.Generator, width: float) -> BoneShape:
         sdf.half_space((0, 11.5 * size, 0), (0.45, 1.0, 0)),
         sdf.half_space((0, 11.5 * size, 0), (-0.55, 1.0, 0)),
     )
+    # Its center ossifies late but then fills the cartilage faster than an epiphysis does.
+    body = sdf.offset(body, 0.35 * growth.unossified_mm)
     bone = BoneShape(PATELLA, body, cartilage_mm=2.8, ossifies_from_center=True)
     return placed(bone, turn, np.array([aside, y, z]))
