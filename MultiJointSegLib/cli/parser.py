@@ -72,6 +72,35 @@ def _segmenting(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--truth", metavar="PATH", help="label map, or folder of label maps")
+    parser.add_argument(
+        "--manifest", metavar="FILE", help="list of examinations with image and label (JSON), instead of --truth"
+    )
+    parser.add_argument(
+        "--prediction",
+        action="append",
+        metavar="[NAME=]PATH",
+        help="label map or folder named like the truth; give it again to compare methods with the first",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="[NAME=]BUNDLE",
+        help="model bundle that segments the manifest's images; can be given again",
+    )
+    parser.add_argument("--split", help="of a manifest, only these examinations: train, validation or test")
+    parser.add_argument("--images", metavar="PATH", help="image or folder of images for the pictures")
+    parser.add_argument(
+        "--definition",
+        choices=("border", "surfel"),
+        default="border",
+        help="what a surface is: border voxels, or pieces weighted by area (default: border)",
+    )
+    parser.add_argument("--device", choices=_DEVICES, default="auto", help="where a model computes (default: auto)")
+    _output(parser, "folder for report and tables")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser; each command stores its name in ``command``."""
     parser = _Parser(
@@ -126,6 +155,8 @@ def build_parser() -> argparse.ArgumentParser:
     phantom.add_argument(
         "--noise", type=float, help="standard deviation of the noise as a share of the brightest tissue"
     )
+
+    _evaluate(command("evaluate", "score predicted label maps, or a model, against the truth"))
 
     command("info", "show versions, devices, models and joints")
 

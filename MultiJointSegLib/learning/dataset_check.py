@@ -37,8 +37,8 @@ def read_examination(examination: Examination) -> tuple[Volume, Volume]:
     return image, read_labels(examination, image)
 
 
-def read_labels(examination: Examination, image: Volume) -> Volume:
-    """Labels of an examination whose image has been read; see `read_examination`."""
+def read_labels(examination: Examination, image: Volume | None = None) -> Volume:
+    """Labels of an examination, checked against the image where it is given; see `read_examination`."""
     try:
         stored = read_label_map(examination.label)
     except InputError as error:
@@ -51,7 +51,7 @@ def read_labels(examination: Examination, image: Volume) -> Volume:
     return stored.with_array(table[stored.array])
 
 
-def check_labels(examination: Examination, image: Volume, stored: Volume) -> None:
+def check_labels(examination: Examination, image: Volume | None, stored: Volume) -> None:
     """Refuse labels that do not belong to the image, or values that nobody explained.
 
     Parameters
@@ -59,7 +59,7 @@ def check_labels(examination: Examination, image: Volume, stored: Volume) -> Non
     examination : Examination
         Says what the values mean.
     image, stored : Volume
-        Image, and label map with the values of the file.
+        Image (None to leave out the comparison of the grids), and label map with the values of the file.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_labels(examination: Examination, image: Volume, stored: Volume) -> Non
     name = f"The label map {examination.label.name} of '{examination.name}'"
     present = np.flatnonzero(np.bincount(stored.array.ravel(), minlength=1)[1:]) + 1
     known = dict(examination.label_values)
-    if not image.geometry.same_grid(stored.geometry):
+    if image is not None and not image.geometry.same_grid(stored.geometry):
         outside = _share_outside(image, stored)
         if outside > 0:
             raise InputError(

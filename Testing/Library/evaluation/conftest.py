@@ -1,0 +1,59 @@
+"""Truth and predictions of small knees on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MultiJointSegLib import anatomy
+from MultiJointSegLib.imaging.writing import write_volume
+
+
+@pytest.fixture
+def some_knees(tmp_path, a_small_knee) -> Path:
+    """Folders `images`, `truth`, `good` (one voxel off in one case) and `bad` (moved, a patella missed); a manifest."""
+    image, labels = a_small_knee
+    patella = anatomy.bone("patella").label
+    for name in ("images", "truth", "good", "bad"):
+        (tmp_path / name).mkdir()
+    for n in range(6):
+        write_volume(image, tmp_path / "images" / f"case{n}_0000.nii.gz")
+        write_volume(labels, tmp_path / "truth" / f"case{n}_seg.nii.gz")
+        good = labels.array.copy()
+        if n == 2:
+            good[0, 0, 0] = patella
+        write_volume(labels.with_array(good), tmp_path / "good" / f"case{n}.nii.gz")
+        bad = np.roll(labels.array, 1 + n % 3, axis=1)
+        if n == 4:
+            bad[bad == patella] = 0
+        write_volume(labels.with_array(bad), tmp_path / "bad" / f"case{n}.mha")
+    entries = [
+        {
+            "name": f"case{n}",
+            "image": f"images/case{n}_0000.nii.gz",
+            "label": f"truth/case{n}_seg.nii.gz",
+            "subject": f"s{n // 2}",
+            "split": "test" if n < 4 else "train",
+        }
+        for n in range(6)
+    ]
+    content = {"defaults": {"joint": "knee"}, "examinations": entries}
+    (tmp_path / "knees.json").write_text(json.dumps(content), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def a_score() -> Callable:
+    """Makes the score of a case from Dice by bone; the other metrics follow from it."""
+    from MultiJointSegLib.evaluation.case import CaseScore
+    from MultiJointSegLib.evaluation.metrics import BoneMetrics
+
+    def make(method: str, case: str, subject: str, **dice: float) -> CaseScore:
+        bones = {k: BoneMetrics(d, d, 1.0, 30 - d, 20 - d, 10 - d, -100 * (1 - d), 1.0, d) for k, d in dice.items()}
+        return CaseScore(method=method, case=case, subject=subject, bones=bones)
+
+    return make
