@@ -10,6 +10,7 @@ import vtk
 from MultiJointSegSlicer.installation import Installer
 from MultiJointSegSlicer.library import MODULE_FOLDER, put_library_on_path, python_path
 from MultiJointSegSlicer.parameters import DeviceOption, EarlierOption, JointOption
+from MultiJointSegSlicer.sample import make_sample
 from MultiJointSegSlicer.segmenting import SegmentationLogic
 from MultiJointSegSlicer.widget.form import Form
 from MultiJointSegSlicer.widget.tools import Tools
@@ -42,6 +43,7 @@ class MultiJointSeg(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "The methods build on the papers listed in the README and in CITATION.cff of the extension."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 @parameterNodeWrapper
@@ -174,6 +176,29 @@ class MultiJointSegLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self) -> MultiJointSegParameterNode:
         """Return the scene's parameter node."""
         return MultiJointSegParameterNode(super().getParameterNode())
+
+
+def registerSampleData() -> None:
+    """Offer the phantom in Slicer's module Sample Data."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="MultiJointSeg",
+        sampleName="MultiJointSegKneePhantom",
+        uris="",
+        fileNames="knee_phantom.nii.gz",
+        nodeNames="Knee phantom",
+        customDownloader=makeSample,
+    )
+
+
+def makeSample(source=None) -> list:  # noqa: ARG001 - called by Sample Data
+    """Make the phantom and add it to the scene; returns its node."""
+    with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
+        applicationInstaller().ensure()
+        put_library_on_path()
+        return [make_sample(slicer.mrmlScene, libraryCommand(), childEnvironment())]
+    return []
 
 
 def libraryCommand() -> list[str]:

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from MultiJointSegSlicer.installation import InstallationError
 from MultiJointSegSlicer.job.job import Job, Timer
 from MultiJointSegSlicer.job.signal import Signal
-from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.parameters import EarlierOption, RunSettings
 from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, make_review
+from MultiJointSegSlicer.sample import add_sample, sample_arguments
 from MultiJointSegSlicer.strings import tr as _
 
 if TYPE_CHECKING:
     from MultiJointSegSlicer.scene.nodes import SceneNodes
-
-SAMPLE_JOINT, SAMPLE_SEED, SAMPLE_AGE_YEARS = "knee", 7, 9
-SAMPLE_NAME = "Knee phantom"
 
 
 class Ensures(Protocol):
@@ -103,19 +100,11 @@ class SegmentationLogic:
         if self._is_busy() or not self._install():
             return False
 
-        def prepare(folder: Path) -> list[str]:
-            chosen = ["--joint", SAMPLE_JOINT, "--seed", str(SAMPLE_SEED), "--age", str(SAMPLE_AGE_YEARS)]
-            return ["phantom", "-o", str(folder / "phantom"), *chosen, "--progress-json"]
-
         def finish(folder: Path, _data: Mapping[str, Any]) -> str:
-            from MultiJointSegLib.imaging.reading import read_volume
-            from MultiJointSegSlicer.scene.volumes import add_volume_node
-
-            volume = read_volume(folder / "phantom" / "image.nii.gz")
-            self.sample_added.emit(add_volume_node(self._scene, volume, name=SAMPLE_NAME))
+            self.sample_added.emit(add_sample(self._scene, folder))
             return _("A synthetic examination was added to the scene.")
 
-        return self.job.start(prepare, finish)
+        return self.job.start(sample_arguments, finish)
 
     def cancel(self) -> None:
         """Cancel what runs."""
@@ -172,6 +161,3 @@ class SegmentationLogic:
             remove_results(self._scene, volume_node, old)
         show_in_views(self._scene, volume_node, nodes.segmentation)
         return nodes
-
-
-__all__ = ["JobState", "SegmentationLogic"]

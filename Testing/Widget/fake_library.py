@@ -12,12 +12,26 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 PREFIX = "@multijointseg "
 
 
 def event(**data: object) -> None:
     print(PREFIX + json.dumps(data), flush=True)
+
+
+def write_box(corners: Any, path: Path) -> None:
+    """Write the box between two corners, LPS mm, as a text STL; vtk would take seconds to import."""
+    faces = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5))
+    points = [[corners[(n >> axis) & 1][axis] for axis in range(3)] for n in range(8)]
+    rows = ["solid box"]
+    for a, b, c, d in faces:
+        for triangle in ((a, b, c), (a, c, d)):
+            rows += ["facet normal 0 0 0", "outer loop"]
+            rows += [f"vertex {points[n][0]} {points[n][1]} {points[n][2]}" for n in triangle]
+            rows += ["endloop", "endfacet"]
+    path.write_text("\n".join([*rows, "endsolid box"]) + "\n", encoding="ascii")
 
 
 def segment(source: Path, output: Path, joint: str) -> dict:
@@ -28,8 +42,6 @@ def segment(source: Path, output: Path, joint: str) -> dict:
     from MultiJointSegLib.imaging.writing import write_volume
     from MultiJointSegLib.morphology.measurement import Measurement, line
     from MultiJointSegLib.morphology.writing import write_measurements
-    from MultiJointSegLib.surface.extraction import bone_surfaces
-    from MultiJointSegLib.surface.writing import write_surface
 
     volume = read_volume(source)
     k = np.indices(volume.array.shape)[0]
@@ -39,13 +51,15 @@ def segment(source: Path, output: Path, joint: str) -> dict:
         np.where(bright & (k >= half), anatomy.bone("femur").label, 0).astype(np.uint8)
         + np.where(bright & (k < half), anatomy.bone("tibia").label, 0).astype(np.uint8)
     )
-    bones = anatomy.joint("knee").bones
-    surfaces = bone_surfaces(labels, [b for b in bones if (labels.array == b.label).any()])
     (output / "surfaces").mkdir(parents=True)
     write_volume(labels, output / "labels.nii.gz")
-    for key, surface in surfaces.items():
-        write_surface(surface, output / "surfaces" / f"{key}.stl")
-    low, high = surfaces["femur"].points_mm.min(axis=0), surfaces["femur"].points_mm.max(axis=0)
+    ends = {}
+    for key in ("femur", "tibia"):
+        kji = np.argwhere(labels.array == anatomy.bone(key).label)
+        corners = np.sort(labels.geometry.index_to_point(np.array([kji.min(axis=0), kji.max(axis=0)])[:, ::-1]), axis=0)
+        ends[key] = corners
+        write_box(corners, output / "surfaces" / f"{key}.stl")
+    low, high = ends["femur"]
     write_measurements(
         [
             Measurement(

@@ -56,8 +56,7 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):
 
     def _set_collapsed(self, collapsed: bool) -> None:
         self._collapsed = collapsed
-        if collapsed:
-            self.setMaximumHeight(24)
+        self.setMaximumHeight(24 if collapsed else 1 << 20)
 
     text = QtCore.Property(str, QtWidgets.QGroupBox.title, QtWidgets.QGroupBox.setTitle)
     collapsed = QtCore.Property(bool, lambda self: getattr(self, "_collapsed", False), _set_collapsed)

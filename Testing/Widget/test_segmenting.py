@@ -135,6 +135,15 @@ def test_sample_becomes_a_volume(a_desk) -> None:
     assert added[0].GetImageData().GetDimensions() == (40, 36, 20)
 
 
+def test_sample_can_be_waited_for(a_desk, monkeypatch) -> None:
+    from MultiJointSegSlicer.sample import make_sample
+
+    command, environment = a_desk.logic.job._command(), a_desk.environment
+    assert make_sample(a_desk.scene, command, environment).GetName() == "Knee phantom"
+    with pytest.raises(RuntimeError, match="none of the joints"):
+        make_sample(a_desk.scene, command, {**environment, "FAKE_LIBRARY": "refuse"})
+
+
 def test_settings_become_arguments() -> None:
     chosen = RunSettings(JointOption.ANKLE, DeviceOption.CPU, EarlierOption.KEEP, "/models/ünsere")
     text = " ".join(chosen.arguments(Path("a.nii"), Path("b")))

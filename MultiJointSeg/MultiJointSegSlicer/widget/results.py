@@ -56,6 +56,8 @@ class ResultTables:
             self._shown = shown
             self._show_review(segmentation)
             self._show_measurements(table)
+            self.ui.resultCollapsibleButton.collapsed = segmentation is None
+            self.ui.measurementCollapsibleButton.collapsed = table is None
         markups = () if self.nodes is None else self.nodes.markups
         self.ui.geometryCheckBox.enabled = bool(markups)
         self.ui.geometryCheckBox.checked = any(_is_visible(node) for node in markups)

@@ -24,6 +24,11 @@ ALLOWED_AT_FILE_SCOPE = {"SimpleITK", "numpy", "scipy", "slicer", "vtk", "vtkmod
 OUR_PACKAGES = {"MultiJointSegLib", "MultiJointSegSlicer"}
 
 
+class FakeApplication:
+    def connect(self, signal: str, receiver: Callable[[], None]) -> None:
+        assert signal == "startupCompleted()"
+
+
 class FakeParent:
     title = ""
 
@@ -63,7 +68,9 @@ def a_module(module_file: Path, monkeypatch: pytest.MonkeyPatch) -> types.Module
         )
     }
     fakes = {
-        "slicer": fake_module("slicer", vtkMRMLScalarVolumeNode=type("vtkMRMLScalarVolumeNode", (), {})),
+        "slicer": fake_module(
+            "slicer", app=FakeApplication(), vtkMRMLScalarVolumeNode=type("vtkMRMLScalarVolumeNode", (), {})
+        ),
         "slicer.i18n": fake_module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text),
         "slicer.parameterNodeWrapper": fake_module("slicer.parameterNodeWrapper", parameterNodeWrapper=lambda cls: cls),
         "slicer.ScriptedLoadableModule": fake_module("slicer.ScriptedLoadableModule", **bases),
