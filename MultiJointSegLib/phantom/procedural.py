@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
+from scipy import ndimage
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.geometry import Geometry
@@ -147,6 +148,8 @@ def _bone_field(
     for other in earlier:
         gap = model.gaps_mm.get((other.label, bone.label), model.gap_mm) * growth.scale
         distance = np.maximum(distance, np.float32(max(gap, MINIMUM_GAP_MM)) - other.distance_mm)
+    if bone.label:
+        _drop_fragments(distance)
     physis = None
     if growth.physes_open and bone.physes:
         fields = [_sample_physis(p, growth.scale, geometry) for p in bone.physes]
@@ -157,6 +160,20 @@ def _bone_field(
     # Cartilage that has not turned to bone yet lies on top of the articular cartilage.
     cartilage = (bone.cartilage_mm + unossified) * growth.scale
     return BoneField(bone.label, distance, physis, cartilage)
+
+
+def _drop_fragments(distance: np.ndarray) -> None:
+    """Keep the largest piece of a bone: gaps and late ossification can cut off crumbs."""
+    box = ndimage.find_objects((distance < 0).astype(np.uint8))
+    if not box:
+        return
+    part = distance[box[0]]
+    pieces, count = ndimage.label(part < 0)
+    if count > 1:
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        crumbs = (pieces > 0) & (pieces != sizes.argmax())
+        part[crumbs] = np.maximum(-part[crumbs], np.float32(0.3))
 
 
 def _sample_physis(physis: sdf.Shape, scale: float, geometry: Geometry) -> np.ndarray:
