@@ -22,8 +22,9 @@ def fill_table(table: Any, tools: Tools, rows: Sequence[Sequence[str]], tips: Se
                 item.setToolTip(tips[r])
             table.setItem(r, c, item)
     table.verticalHeader().defaultSectionSize = ROW_HEIGHT
+    # The last column takes the rest of the width only when this is switched on after the others got theirs.
+    table.horizontalHeader().stretchLastSection = False
     table.resizeColumnsToContents()
-    # Said here, since Qt's loader of forms leaves out what a form says of headers.
     table.horizontalHeader().stretchLastSection = True
 
 
