@@ -1,0 +1,272 @@
+"""Measures of the shoulder: glenoid, position of the humeral head, acromion.
+
+Humeral retroversion is not among them: it takes the epicondyles, and a shoulder examination ends above the elbow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from MultiJointSegLib.errors import MultiJointSegError
+from MultiJointSegLib.morphology.field_of_view import FieldEdge
+from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, HeadSphere, fit_head
+from MultiJointSegLib.morphology.measurement import Measurement, line, plane, point, sphere
+from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, find_glenoid, unit
+from MultiJointSegLib.morphology.shoulder_scapula import ScapularAxes, scapular_axes
+from MultiJointSegLib.surface.mesh import Surface
+
+_RIM = "Rim: where the surface, followed outward from the middle of the face, first turns 30 degrees outward."
+_AXIS = (
+    "Scapular axis: from the point of the medial border that the line of the spine meets to the center of the glenoid; "
+    "axial plane: through that axis, perpendicular to the plane of the blade."
+)
+_CHURCHILL = "after Churchill et al. 2001, doi:10.1067/mse.2001.115269"
+
+_VERSION = (
+    "Angle in the axial plane of the scapula between the line from the back to the front rim at the level of the "
+    f"center and the perpendicular to the scapular axis; negative for retroversion. {_RIM} {_AXIS}"
+)
+_INCLINATION = (
+    "Angle in the plane of the scapula between the line from the lower to the upper end of the rim and the "
+    f"perpendicular to the scapular axis; positive when the glenoid faces up. {_RIM} {_AXIS}"
+)
+_SUBLUXATION = (
+    "Share of the diameter of the humeral head's sphere behind the perpendicular to the line from the back to the "
+    "front rim at its middle, in the plane perpendicular to the glenoid's long axis; 0.5 is centered, more is "
+    f"posterior. {_RIM}"
+)
+_CRITICAL = (
+    "Angle at the lower end of the glenoid rim between its upper end and the most lateral point of the acromion, "
+    f"projected along the line from the back to the front of the rim. {_RIM}"
+)
+
+# key: name, bone, unit, definition, reference
+_TABLE: dict[str, tuple[str, str, str, str, str]] = {
+    "glenoid_height": (
+        "Glenoid height", "scapula", "mm", f"Extent of the rim along its long axis. {_RIM}", _CHURCHILL,
+    ),
+    "glenoid_width": (
+        "Glenoid width", "scapula", "mm", f"Extent of the rim perpendicular to its long axis. {_RIM}", _CHURCHILL,
+    ),
+    "glenoid_version": (
+        "Glenoid version", "scapula", "deg", _VERSION, "after Friedman et al. 1992, J Bone Joint Surg Am 74:1032-1037",
+    ),
+    "glenoid_inclination": ("Glenoid inclination", "scapula", "deg", _INCLINATION, _CHURCHILL),
+    "humeral_head_anterior": (
+        "Humeral head anterior to the scapular line", "", "1",
+        f"Share of the diameter of the humeral head's sphere before the scapular axis, in the axial plane. {_AXIS}",
+        "after Waters et al. 1998, J Bone Joint Surg Am 80:668-677",
+    ),
+    "humeral_head_subluxation": (
+        "Humeral head subluxation index", "", "1", _SUBLUXATION,
+        "after Walch et al. 1998, Acta Orthop Belg 64 Suppl 2:46-52",
+    ),
+    "acromiohumeral_distance": (
+        "Acromiohumeral distance", "", "mm",
+        "Shortest distance between the acromion (scapula above the humeral head) and the humerus, in space.",
+        "after Weiner and Macnab 1970, J Bone Joint Surg Br 52:524-527",
+    ),
+    "critical_shoulder_angle": (
+        "Critical shoulder angle", "scapula", "deg", _CRITICAL,
+        "after Moor et al. 2013, doi:10.1302/0301-620X.95B7.31028",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A value with its error and its geometry, or the reason why there is none."""
+
+    value: float | None = None
+    error: float | None = None
+    geometry: dict[str, dict[str, object]] | None = None
+    reason: str = ""
+
+
+def measure_shoulder(
+    surfaces: Mapping[str, Surface], edges: Mapping[str, FieldEdge | None] | None = None
+) -> list[Measurement]:
+    """Measures of the glenohumeral joint and the acromion.
+
+    Parameters
+    ----------
+    surfaces : mapping of bone key to Surface
+        "humerus" and "scapula", LPS mm; both are needed, the glenoid is found from the humeral head.
+    edges : mapping of bone key to FieldEdge, optional
+        Where the bones leave the field of view.
+
+    Returns
+    -------
+    list of Measurement
+        Empty when neither bone is there. Independent of side, pose and position.
+    """
+    humerus, scapula = surfaces.get("humerus"), surfaces.get("scapula")
+    if humerus is None and scapula is None:
+        return []
+    if humerus is None or scapula is None:
+        missing = "humerus" if humerus is None else "scapula"
+        return _all(_Found(reason=f"It needs the {missing}, which is missing."))
+    on_edge = {k: None if e is None else e.on_edge for k, e in (edges or {}).items()}
+    head = fit_head(
+        humerus, smallest_coverage=SMALLEST_COVERAGE["humerus"], on_edge=on_edge.get("humerus"), partner=scapula
+    )
+    if head.center_mm is None or head.radius_mm is None:
+        return _all(_Found(reason=f"It needs the humeral head: {head.reason}."))
+    try:
+        glenoid = find_glenoid(scapula, head.center_mm, head.radius_mm)
+    except MultiJointSegError as error:
+        return _all(_Found(reason=f"The glenoid was not found: {error}."))
+    found = _glenoid_measures(glenoid, head)
+    try:
+        axes = scapular_axes(scapula, glenoid, head.radius_mm, on_edge.get("scapula"))
+        found |= _axis_measures(glenoid, axes, head)
+    except MultiJointSegError as error:
+        reason = f"It needs the axis of the scapula: {error}."
+        found |= {k: _Found(reason=reason) for k in ("glenoid_version", "glenoid_inclination", "humeral_head_anterior")}
+    found |= _acromion_measures(humerus, scapula, glenoid, head, on_edge.get("scapula"))
+    return [_measurement(key, found[key]) for key in _TABLE]
+
+
+def _all(found: _Found) -> list[Measurement]:
+    return [_measurement(key, found) for key in _TABLE]
+
+
+def _measurement(key: str, found: _Found) -> Measurement:
+    name, bone, unit_name, definition, reference = _TABLE[key]
+    return Measurement(
+        key=key,
+        name=name,
+        bone=bone,
+        value=found.value,
+        unit=unit_name,
+        definition=definition,
+        reference=reference,
+        geometry=found.geometry or {},
+        reason=found.reason,
+        error_estimate=found.error,
+    )
+
+
+def _glenoid_measures(glenoid: Glenoid, head: HeadSphere) -> dict[str, _Found]:
+    assert head.center_mm is not None and head.radius_mm is not None
+    height = line(glenoid.lower_mm, glenoid.upper_mm)
+    width = line(glenoid.back_mm, glenoid.front_mm)
+    # Both ends are uncertain by how far the rim scatters about its plane.
+    scatter = float(np.sqrt(2.0) * glenoid.flatness_mm)
+    across = unit(glenoid.front_mm - glenoid.back_mm)
+    across = unit(across - (across @ glenoid.up) * glenoid.up)
+    middle = 0.5 * (glenoid.front_mm + glenoid.back_mm)
+    share = 0.5 - 0.5 * float((head.center_mm - middle) @ across) / head.radius_mm
+    middle_error = float(np.hypot(_center_error(head), glenoid.flatness_mm / np.sqrt(2.0)))
+    return {
+        "glenoid_height": _Found(glenoid.height_mm, scatter, {"height": height}),
+        "glenoid_width": _Found(glenoid.width_mm, scatter, {"width": width}),
+        "humeral_head_subluxation": _Found(
+            float(np.clip(share, 0.0, 1.0)),
+            0.5 * middle_error / head.radius_mm,
+            {
+                "glenoid_line": width,
+                "perpendicular": line(middle, middle + 2.5 * head.radius_mm * np.cross(across, glenoid.up)
+                                      * np.sign(np.cross(across, glenoid.up) @ glenoid.normal)),
+                "head": sphere(head.center_mm, head.radius_mm),
+            },
+        ),
+    }  # fmt: skip
+
+
+def _center_error(head: HeadSphere) -> float:
+    return 0.0 if head.center_error_mm is None else float(np.linalg.norm(head.center_error_mm))
+
+
+def _axis_measures(glenoid: Glenoid, axes: ScapularAxes, head: HeadSphere) -> dict[str, _Found]:
+    assert head.center_mm is not None and head.radius_mm is not None
+    ahead, above = glenoid.front_mm - glenoid.back_mm, glenoid.upper_mm - glenoid.lower_mm
+    version = float(np.degrees(np.arctan2(-(ahead @ axes.lateral), ahead @ axes.front)))
+    inclination = float(np.degrees(np.arctan2(-(above @ axes.lateral), above @ axes.up)))
+    share = 0.5 + 0.5 * float((head.center_mm - glenoid.center_mm) @ axes.front) / head.radius_mm
+    length = float(np.linalg.norm(glenoid.center_mm - axes.medial_mm))
+    # Rim ends are means of five points; the medial point moves with the border, whose curve is about a third of it.
+    rim = glenoid.flatness_mm * np.sqrt(2.0 / 5.0)
+    turn = axes.error_mm / 3.0 / length
+    scapular_axis = line(axes.medial_mm, glenoid.center_mm)
+    shared = {"scapular_axis": scapular_axis, "spine_root": point(axes.medial_mm)}
+    return {
+        "glenoid_version": _Found(
+            version,
+            float(np.degrees(np.hypot(rim / np.linalg.norm(ahead), turn))),
+            shared
+            | {
+                "glenoid_line": line(glenoid.back_mm, glenoid.front_mm),
+                "axial_plane": plane(glenoid.center_mm, axes.up),
+            },
+        ),
+        "glenoid_inclination": _Found(
+            inclination,
+            float(np.degrees(np.hypot(rim / np.linalg.norm(above), axes.error_mm / length))),
+            shared
+            | {
+                "glenoid_line": line(glenoid.lower_mm, glenoid.upper_mm),
+                "scapular_plane": plane(glenoid.center_mm, axes.front),
+            },
+        ),
+        "humeral_head_anterior": _Found(
+            float(np.clip(share, 0.0, 1.0)),
+            0.5 * float(np.hypot(_center_error(head), turn * head.radius_mm)) / head.radius_mm,
+            shared
+            | {
+                "scapular_line": line(axes.medial_mm, glenoid.center_mm + 2.2 * head.radius_mm * axes.lateral),
+                "head": sphere(head.center_mm, head.radius_mm),
+            },
+        ),
+    }
+
+
+def _acromion_measures(
+    humerus: Surface, scapula: Surface, glenoid: Glenoid, head: HeadSphere, on_edge: np.ndarray | None
+) -> dict[str, _Found]:
+    assert head.center_mm is not None and head.radius_mm is not None
+    center, radius = head.center_mm, head.radius_mm
+    keys = ("acromiohumeral_distance", "critical_shoulder_angle")
+
+    def is_acromion(positions: np.ndarray) -> np.ndarray:
+        offset = positions - center
+        high, ahead, out = offset @ glenoid.up, offset @ glenoid.front, offset @ glenoid.normal
+        # The coracoid lies farther in front; the upper rim of the glenoid and the spine's base lie medially.
+        return (high > 0.7 * radius) & (ahead < 0.8 * high) & (out > -0.55 * radius)
+
+    acromion = scapula.points_mm[is_acromion(scapula.points_mm)]
+    if len(acromion) < 20 or float(((acromion - center) @ glenoid.normal).max()) < -0.3 * radius:
+        reason = "It needs the acromion, which is not in view above the humeral head."
+        return {key: _Found(reason=reason) for key in keys}
+    if on_edge is not None and is_acromion(scapula.points_mm[scapula.triangles[on_edge]].mean(axis=1)).any():
+        reason = "It needs the whole acromion, which is cut by the field of view."
+        return {key: _Found(reason=reason) for key in keys}
+    distances, partners = cKDTree(humerus.points_mm).query(acromion)
+    nearest = int(np.argmin(distances))
+    lateral = acromion[np.argmax((acromion - center) @ glenoid.normal)]
+    along = unit(glenoid.front_mm - glenoid.back_mm)
+    arms = [p - glenoid.lower_mm for p in (glenoid.upper_mm, lateral)]
+    first, second = (a - (a @ along) * along for a in arms)
+    angle = float(np.degrees(np.arctan2(np.linalg.norm(np.cross(first, second)), first @ second)))
+    rim = glenoid.flatness_mm * np.sqrt(2.0 / 5.0) / np.linalg.norm(first)
+    return {
+        "acromiohumeral_distance": _Found(
+            float(distances[nearest]),
+            None,
+            {"distance": line(acromion[nearest], humerus.points_mm[partners[nearest]])},
+        ),
+        "critical_shoulder_angle": _Found(
+            angle,
+            float(np.degrees(rim)),
+            {
+                "glenoid_line": line(glenoid.lower_mm, glenoid.upper_mm),
+                "to_acromion": line(glenoid.lower_mm, lateral),
+                "lateral_acromion": point(lateral),
+                "view": plane(glenoid.center_mm, along),
+            },
+        ),
+    }
