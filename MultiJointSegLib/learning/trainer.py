@@ -14,7 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from MultiJointSegLib.learning.contrastive import MultiScaleContrast
+from MultiJointSegLib.learning.diagnostics import diagnose_contrast
 from MultiJointSegLib.learning.losses import detection_loss, hard_dice, segmentation_loss
+from MultiJointSegLib.learning.prior import AnatomicalPrior
 from MultiJointSegLib.learning.sampler import JointBatch, SliceSampler
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import Progress, SilentProgress
@@ -33,9 +36,13 @@ class TrainingSettings:
     warmup_steps: int = 100
     weight_decay: float = 1e-4
     detection_weight: float = 0.3
+    contrast_weight: float = 0.0
+    prior_weight: float = 0.0
     gradient_clip: float = 5.0
     average_decay: float = 0.998
     validate_every: int = 250
+    validation_slices: int = 24
+    validation_size_px: int = 192
     bfloat16: bool = True
     seed: int = 1
 
@@ -51,6 +58,10 @@ class Trainer:
         Samplers over maps that share no subject.
     folder : Path
         Gets `log.jsonl` and the checkpoint. A run that finds its checkpoint there goes on from it.
+    contrast : MultiScaleContrast, optional
+        Contrastive term, weighed by `settings.contrast_weight`; with weight 0 it is only measured.
+    prior : AnatomicalPrior, optional
+        Shape term, weighed by `settings.prior_weight`; with weight 0 it is only measured.
     """
 
     def __init__(
@@ -60,23 +71,29 @@ class Trainer:
         validation: SliceSampler,
         settings: TrainingSettings,
         folder: Path,
+        contrast: MultiScaleContrast | None = None,
+        prior: AnatomicalPrior | None = None,
     ) -> None:
         self.network = network
         self.settings = settings
         self.folder = folder
+        self.contrast = contrast
+        self.prior = prior
         self._train = train
         self._device = train.bank.device
         encoder = list(network.encoder.parameters())
         known = {id(p) for p in encoder}
         rest = [p for p in network.parameters() if id(p) not in known]
+        rest += [] if contrast is None else list(contrast.parameters())
         self._optimizer = torch.optim.AdamW(
             [{"params": encoder, "factor": settings.encoder_factor}, {"params": rest, "factor": 1.0}],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self._validation = [(key, validation.joint_batch(key, 24, 192)) for key in network.joints]
-        self._validation_other = validation.other_batch(24, 192)
+        count, size = settings.validation_slices, settings.validation_size_px
+        self._validation = [(key, validation.joint_batch(key, count, size)) for key in network.joints]
+        self._validation_other = validation.other_batch(count, size)
         self._validation_sampler = validation
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,16 +122,33 @@ class Trainer:
         batches = {key: sampler.joint_batch(key, settings.slices_per_joint, size) for key in self.network.joints}
         other = sampler.other_batch(settings.other_slices, size)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.bfloat16):
-            segmentation = [segmentation_loss(self.network(b.images, k).float(), b.target) for k, b in batches.items()]
+            levels = self.network.features_of({key: batch.images for key, batch in batches.items()})
+            logits = {key: self.network.loss_logits(levels[key], key).float() for key in batches}
             shown = self.network.detect(torch.cat([*(b.images for b in batches.values()), other])).float()
         detection = detection_loss(shown, self._detection_targets(sampler, batches, other))
+        segmentation = [
+            segmentation_loss(logits[key], self.network.loss_target(batch.target, key))
+            for key, batch in batches.items()
+        ]
         loss = torch.stack(segmentation).sum() + settings.detection_weight * detection
+        terms: dict[str, Tensor] = {}
+        if self.contrast is not None:
+            terms["contrast"], by_scale = self.contrast(levels)
+            loss = loss + settings.contrast_weight * terms["contrast"]
+            terms |= {f"contrast_scale_{scale}": value for scale, value in by_scale.items()}
+        if self.prior is not None:
+            shown_joint = {key: self.network.joint_logits(logits[key], key) for key in batches}
+            penalties = [self.prior(shown_joint[key], batch.target, key) for key, batch in batches.items()]
+            terms["prior"] = torch.stack(penalties).sum()
+            loss = loss + settings.prior_weight * terms["prior"]
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.gradient_clip)
+        trained = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
         self._optimizer.step()
         parts = {key: round(float(s.detach()), 4) for key, s in zip(batches, segmentation, strict=True)}
-        return {"loss": round(float(loss.detach()), 4), **parts, "detection": round(float(detection.detach()), 4)}
+        parts |= {key: round(float(value.detach()), 4) for key, value in {"detection": detection, **terms}.items()}
+        return {"loss": round(float(loss.detach()), 4), **parts}
 
     def _detection_targets(self, sampler: SliceSampler, batches: Mapping[str, JointBatch], other: Tensor) -> Tensor:
         targets = [sampler.detection_targets(batch, index) for index, batch in enumerate(batches.values())]
@@ -135,9 +169,13 @@ class Trainer:
         target = self._detection_targets(self._validation_sampler, dict(self._validation), self._validation_other)
         judged = target >= 0
         accuracy = float((shown.argmax(1) == target)[judged].float().mean())
+        measured: dict[str, Any] = {"validation_dice": dice, "validation_detection": round(accuracy, 4)}
+        if self.contrast is not None:
+            images = {key: batch.images for key, batch in self._validation}
+            measured["validation_contrast"] = diagnose_contrast(self.network, self.contrast, images).rounded()
         self.network.load_state_dict(current)
         self.network.train()
-        return {"validation_dice": dice, "validation_detection": round(accuracy, 4)}
+        return measured
 
     def _set_learning_rate(self) -> None:
         settings = self.settings
@@ -163,6 +201,8 @@ class Trainer:
     def _save(self) -> None:
         tensors: dict[str, Tensor] = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        if self.contrast is not None:
+            tensors |= {f"contrast.{k}": v for k, v in self.contrast.state_dict().items()}
         state = self._optimizer.state_dict()
         for index, slots in state["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in slots.items()}
@@ -184,6 +224,8 @@ class Trainer:
         tensors = load_file(path, device=str(self._device))
         self.network.load_state_dict(_with_prefix(tensors, "network."))
         self.average = _with_prefix(tensors, "average.")
+        if self.contrast is not None:
+            self.contrast.load_state_dict(_with_prefix(tensors, "contrast."))
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in _with_prefix(tensors, "optimizer.").items():
             index, slot = name.split(".", 1)

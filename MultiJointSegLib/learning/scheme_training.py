@@ -1,0 +1,222 @@
+"""Carries out the trainings of a scheme, one after the other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from MultiJointSegLib.anatomy import joint
+from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.learning.config import LearningConfig, PriorConfig
+from MultiJointSegLib.learning.prior import (
+    AnatomicalPrior,
+    AutoencoderSettings,
+    load_shape_autoencoder,
+    reconstruction_dice,
+    save_shape_autoencoder,
+    train_shape_autoencoder,
+)
+from MultiJointSegLib.learning.sampler import SliceSampler
+from MultiJointSegLib.learning.schemes import RunPlan, build_contrast, build_network, plan_runs, start_from_joint
+from MultiJointSegLib.learning.tissue_bank import TissueBank
+from MultiJointSegLib.learning.train_shared import AVERAGE_FILE, RECORD_FILE, imagenet_weights
+from MultiJointSegLib.learning.trainer import Trainer
+from MultiJointSegLib.networks.shape_autoencoder import ShapeAutoencoder
+from MultiJointSegLib.networks.shared_unet import SharedUNet
+from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
+
+_CONFIG_FILE = "config.json"
+_PRIOR_RECORD = "prior.json"
+_PRIOR_SLICES = 32
+"""Slices of each joint on which a shape auto-encoder's reconstruction is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRun:
+    """A training that has ended: its plan, its folder, and the network with the averaged weights."""
+
+    plan: RunPlan
+    folder: Path
+    network: SharedUNet
+
+
+def train_scheme(
+    config: LearningConfig,
+    train: TissueBank,
+    validation: TissueBank,
+    folder: Path,
+    progress: Progress = SilentProgress(),  # noqa: B008
+) -> list[TrainedRun]:
+    """Train everything that a configuration asks for, on banks that share no subject.
+
+    Each run gets a folder below `folder`, as `train_shared` writes it. What is there already is not trained again;
+    an interrupted run goes on from its checkpoint.
+
+    Returns
+    -------
+    list of TrainedRun
+        The results only: one network for all joints, or one for each joint in the order of `config.joints`.
+
+    Raises
+    ------
+    InputError
+        If the parts of the configuration do not fit together (`schemes.plan_runs`), or the folder holds trainings of
+        another configuration.
+    """
+    plans = plan_runs(config)
+    _claim(folder, config)
+    torch.set_flush_denormal(True)  # activations near zero are many times slower on CPUs otherwise
+    done: dict[str, TrainedRun] = {}
+    for index, plan in enumerate(plans):
+        span = ProgressSpan(progress, index / len(plans), (index + 1) / len(plans))
+        start = None if plan.start_from is None else done[plan.start_from].network.state_dict()
+        done[plan.name] = _train_run(plan, config, train, validation, folder, start, span)
+    return [run for run in done.values() if run.plan.is_result]
+
+
+def _claim(folder: Path, config: LearningConfig) -> None:
+    path = folder / _CONFIG_FILE
+    content = config.model_dump(mode="json")
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != content:
+            raise InputError(f"'{folder}' holds trainings of another configuration; choose another folder.")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(content, path)
+
+
+def _train_run(
+    plan: RunPlan,
+    config: LearningConfig,
+    train: TissueBank,
+    validation: TissueBank,
+    folder: Path,
+    start: dict[str, Tensor] | None,
+    progress: Progress,
+) -> TrainedRun:
+    run_folder = folder / plan.name
+    run_folder.mkdir(parents=True, exist_ok=True)
+    network = build_network(plan)
+    if (run_folder / RECORD_FILE).exists():
+        network.load_state_dict(load_file(run_folder / AVERAGE_FILE))
+        return TrainedRun(plan, run_folder, network.eval())
+    if start is not None:
+        start_from_joint(network, start)
+    elif plan.initialization == "imagenet":
+        network.encoder.load_imagenet(imagenet_weights())
+    anything: Any = network  # torch's own types know no memory format
+    anything.to(train.device, memory_format=torch.channels_last)
+    samplers = [_sampler(bank, plan, offset) for offset, bank in enumerate((train, validation))]
+    prior = _prior(plan, config, train, validation, folder, ProgressSpan(progress, 0.0, 0.2))
+    torch.manual_seed(plan.settings.seed)  # the same whether the prior was trained just now or read
+    contrast = build_contrast(plan, network)
+    started = time.monotonic()
+    trainer = Trainer(
+        network,
+        samplers[0],
+        samplers[1],
+        plan.settings,
+        run_folder,
+        contrast if contrast is None else contrast.to(train.device),
+        prior,
+    )
+    trainer.run(ProgressSpan(progress, 0.2 if prior else 0.0, 1.0))
+    network.load_state_dict(trainer.average)
+    save_file({key: value.cpu().contiguous() for key, value in trainer.average.items()}, run_folder / AVERAGE_FILE)
+    record = {
+        "network": network.config(),
+        "settings": asdict(plan.settings),
+        "start_from": plan.start_from,
+        "imagenet": plan.initialization == "imagenet",
+        "maps": {"train": sorted(train.joints), "validation": sorted(validation.joints)},
+        "hours": round((time.monotonic() - started) / 3600, 2),
+        "device": str(train.device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "validation": trainer.validate(),
+    }
+    _write_json(record, run_folder / RECORD_FILE)
+    return TrainedRun(plan, run_folder, network.eval().cpu())
+
+
+def _sampler(bank: TissueBank, plan: RunPlan, offset: int) -> SliceSampler:
+    generator = torch.Generator(bank.device).manual_seed(plan.settings.seed + offset)
+    return SliceSampler(bank, plan.joints, generator)
+
+
+def _prior(
+    plan: RunPlan, config: LearningConfig, train: TissueBank, validation: TissueBank, folder: Path, progress: Progress
+) -> AnatomicalPrior | None:
+    if plan.prior == "none":
+        return None
+    if plan.prior == "all_joints":
+        everyone = _autoencoder(config.joints, plan, config.prior, (train, validation), folder / "prior", progress)
+        return AnatomicalPrior(dict.fromkeys(plan.joints, everyone))
+    autoencoders = {}
+    for index, key in enumerate(plan.joints):
+        span = ProgressSpan(progress, index / len(plan.joints), (index + 1) / len(plan.joints))
+        autoencoders[key] = _autoencoder((key,), plan, config.prior, (train, validation), folder / f"prior_{key}", span)
+    return AnatomicalPrior(autoencoders)
+
+
+def _autoencoder(
+    joints: Sequence[str],
+    plan: RunPlan,
+    settings: PriorConfig,
+    banks: tuple[TissueBank, TissueBank],
+    folder: Path,
+    progress: Progress,
+) -> ShapeAutoencoder:
+    """Train a shape auto-encoder and report its reconstruction of unseen maps, or read what an earlier run made."""
+    path = folder / "prior.safetensors"
+    device = banks[0].device
+    if path.exists():
+        return load_shape_autoencoder(path, device)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(plan.settings.seed)
+    autoencoder = ShapeAutoencoder(
+        {key: len(joint(key).bones) for key in joints},
+        settings.channels,
+        settings.code_channels,
+        domain_layers=settings.domain_layers,
+    ).to(device)
+    size = min(plan.settings.sizes_px)
+    # Seeds of their own: the segmenter's draws must not depend on whether the prior is trained or read.
+    draws = [SliceSampler(bank, joints, torch.Generator(device).manual_seed(1000 + n)) for n, bank in enumerate(banks)]
+    losses = train_shape_autoencoder(
+        autoencoder,
+        lambda key: draws[0].joint_batch(key, max(plan.settings.slices_per_joint, 4), size).target,
+        AutoencoderSettings(steps=settings.steps, learning_rate=settings.learning_rate),
+        progress,
+    )
+    unseen = {key: draws[1].joint_batch(key, _PRIOR_SLICES, size).target for key in joints}
+    dice = reconstruction_dice(autoencoder, unseen)
+    record = {
+        "autoencoder": autoencoder.config(),
+        "steps": settings.steps,
+        "last_loss": losses[-1],
+        "validation_dice": {
+            key: {
+                bone.key: None if value != value else round(value, 4)
+                for bone, value in zip(joint(key).bones, values, strict=True)
+            }
+            for key, values in dice.items()
+        },
+    }
+    _write_json(record, folder / _PRIOR_RECORD)
+    save_shape_autoencoder(autoencoder, path)
+    return autoencoder
+
+
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    temporary.replace(path)
