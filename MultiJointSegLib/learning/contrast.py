@@ -126,9 +126,7 @@ def _blur(image: Tensor, sigma_px: float) -> Tensor:
     return F.conv2d(rows, kernel.transpose(2, 3), groups=image.shape[1])
 
 
-def _falloff(
-    b: int, size: int, settings: ContrastSettings, generator: torch.Generator, device: torch.device
-) -> Tensor:
+def _falloff(b: int, size: int, settings: ContrastSettings, generator: torch.Generator, device: torch.device) -> Tensor:
     """Sensitivity of a small coil: a wide Gaussian around a random point, for some of the slices."""
     axis = torch.linspace(-1, 1, size, device=device)
     center = torch.rand(b, 2, generator=generator, device=device) * 1.4 - 0.7

@@ -87,18 +87,15 @@ def random_slices(
     warp = settings.elastic_mm * uniform(0, 1, b, 1, 1, 1) * smooth_noise(b, 2, size, 5, generator, bank.device)
     u = offsets * step[:, :1]
     v = offsets * step[:, 1:]
-    in_plane = (
-        (u[:, None, :] + warp[:, 0])[..., None] * axes[:, 0][:, None, None]
-        + (v[:, :, None] + warp[:, 1])[..., None] * axes[:, 1][:, None, None]
-    )
+    in_plane = (u[:, None, :] + warp[:, 0])[..., None] * axes[:, 0][:, None, None] + (v[:, :, None] + warp[:, 1])[
+        ..., None
+    ] * axes[:, 1][:, None, None]
 
     thickness = uniform(*settings.thickness_mm, b)
     neighbor = thickness.clamp(min=settings.minimum_neighbor_mm) * torch.sign(uniform(-1, 1, b))
     zero = torch.zeros_like(thickness)
     across = torch.stack([-neighbor, -thickness / 3, zero, thickness / 3, neighbor], dim=1)
-    points = in_plane[:, None] + (
-        across[:, :, None] * axes[:, 2][:, None] + center[:, None]
-    )[:, :, None, None]
+    points = in_plane[:, None] + (across[:, :, None] * axes[:, 2][:, None] + center[:, None])[:, :, None, None]
     mirrored = uniform(0, 1, b) < 0.5
     x = torch.where(mirrored[:, None, None, None], 2 * middle[:, 0].view(-1, 1, 1, 1) - points[..., 0], points[..., 0])
     points = torch.cat([x[..., None], points[..., 1:]], dim=-1)

@@ -59,7 +59,7 @@ def tissue_map_from_ct(
     TissueMap
         Linear interpolation of the Hounsfield units; labels interpolated one by one, so that they stay smooth.
     """
-    size = tuple(int(round(extent / spacing_mm)) for extent in size_mm)
+    size = tuple(round(extent / spacing_mm) for extent in size_mm)
     origin = tuple(c - (n - 1) * spacing_mm / 2 for c, n in zip(center_mm, size, strict=True))
     geometry = Geometry(size, (spacing_mm,) * 3, origin)
     hounsfield = ndimage.gaussian_filter(_sample(ct.array.astype(np.float32), ct.geometry, geometry, -1000.0), 0.7)

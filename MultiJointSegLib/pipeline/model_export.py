@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from MultiJointSegLib.inference.bundle import save_bundle
+from MultiJointSegLib.inference.bundle import ModelBundle, save_bundle
 from MultiJointSegLib.inference.calibration import fit_temperature
 from MultiJointSegLib.inference.manifest import DetectionSettings, SegmentationSettings
 from MultiJointSegLib.learning.sampler import SliceSampler
@@ -52,7 +52,7 @@ def calibrate(network: SharedUNet, validation: SliceSampler) -> tuple[float, flo
     return detection, float(np.median(temperatures))
 
 
-def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card: str, overwrite: bool) -> Path:
+def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card: str, overwrite: bool) -> ModelBundle:
     """Write the averaged weights of a finished run as a bundle with fitted temperatures.
 
     Parameters
