@@ -22,6 +22,8 @@ NECK_RANGE = (0.75, 1.7)
 """Where the neck's narrowest cross-section is searched, in head radii from the head's center."""
 _ROUNDS = 8
 _LEAST_FRONT = 0.08
+_WIDENING = 1.3
+"""A cross-section larger than this many times the shaft's lowest ones belongs to the trochanters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,17 +111,23 @@ def shaft_axis(surface: Surface, center_mm: np.ndarray, radius_mm: float) -> Axi
             at = point + ((center_mm - point) @ down + level) * down
             outline = nearest_outline(cross_section(shaft, at, down), at, 0.15 * radius_mm**2)
             if outline is not None:
-                found.append(outline.centroid_mm)
+                found.append((outline.area_mm2, outline.centroid_mm))
         if len(found) < 16:
             return _no_axis("the shaft has no closed cross-sections")
-        centroids = np.array(found)
+        areas = np.array([f[0] for f in found])
+        # A small ossified head makes the window begin too high; the lesser trochanter shows in the area.
+        slim = areas <= _WIDENING * np.median(areas[-8:])
+        if slim.sum() < 8:
+            return _no_axis("too little of the shaft below the lesser trochanter is in view")
+        centroids = np.array([f[1] for f in found])[slim]
         point, better = _line(centroids)
         better = better * np.sign(better @ down)
         turned = angle_deg(better, down)
         down = better
         if turned < 5e-3:
             break
-    parts = [_line(np.delete(centroids, np.s_[n * 4 : n * 4 + 4], axis=0))[1] for n in range(6)]
+    groups = np.array_split(np.arange(len(centroids)), 6)
+    parts = [_line(np.delete(centroids, group, axis=0))[1] for group in groups]
     spread = np.array([d * np.sign(d @ down) for d in parts])
     error = np.sqrt(5 / 6 * ((spread - spread.mean(axis=0)) ** 2).sum())
     return Axis(point, -down, float(np.degrees(error)))

@@ -105,6 +105,16 @@ def test_version_of_a_femur_with_condyles(sign, rotation):
     assert values(surface.transformed(matrix))["femur_version"].value == pytest.approx(found.value, abs=0.1)
 
 
+def test_a_small_head_is_said_to_be_a_childs(built):
+    surface, geometry, _, _ = built
+    adult = values(surface, field_edge(surface, geometry))["femur_neck_shaft_angle"]
+    child = values(surface.transformed(np.diag([0.6, 0.6, 0.6, 1.0])))["femur_neck_shaft_angle"]
+    assert adult.note == ""
+    assert "Small head" in child.note
+    assert child.error_estimate > 3.0
+    assert child.value == pytest.approx(adult.value, abs=0.5)
+
+
 def test_a_short_shaft_or_no_head_gives_reasons(built):
     shape = built[2]
     short, grid = sampled(shape, (-32.0, -50.0, -80.0), (88.0, 55.0, 34.0), 2.0)
