@@ -63,7 +63,7 @@ def train(run: Path, bank: Path, joints: list[str], settings: TrainingSettings, 
     network = SharedUNet({key: len(joint(key).bones) for key in joints})
     if imagenet:
         network.encoder.load_imagenet(imagenet_weights())
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     samplers = [
         SliceSampler(
             TissueBank.from_folder(bank / part, device),

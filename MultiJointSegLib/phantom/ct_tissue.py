@@ -59,9 +59,13 @@ def tissue_map_from_ct(
     TissueMap
         Linear interpolation of the Hounsfield units; labels interpolated one by one, so that they stay smooth.
     """
-    size = tuple(round(extent / spacing_mm) for extent in size_mm)
-    origin = tuple(c - (n - 1) * spacing_mm / 2 for c, n in zip(center_mm, size, strict=True))
-    geometry = Geometry(size, (spacing_mm,) * 3, origin)
+    size = np.rint(np.divide(size_mm, spacing_mm)).astype(int)
+    origin = np.subtract(center_mm, (size - 1) * spacing_mm / 2)
+    geometry = Geometry(
+        (int(size[0]), int(size[1]), int(size[2])),
+        (spacing_mm, spacing_mm, spacing_mm),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+    )
     hounsfield = ndimage.gaussian_filter(_sample(ct.array.astype(np.float32), ct.geometry, geometry, -1000.0), 0.7)
     tissue = np.zeros(geometry.array_shape, np.uint8)
     lower = -np.inf
