@@ -119,6 +119,9 @@ def test_outlines_lie_where_the_bones_are(a_small_knee) -> None:
     # The slice number is that of the file: both masks are there.
     index = int(re.search(r"\d+", place).group()) - 1
     assert (truth.array[index] == anatomy.bone("patella").label).any()
+    fibula = anatomy.bone("fibula").label  # off center, so that counting from the wrong end shows
+    _, place = outline_picture(image, truth, moved, fibula)
+    assert (truth.array[int(re.search(r"\d+", place).group()) - 1] == fibula).any()
 
 
 def test_outlines_of_a_missed_bone_without_image(a_small_knee) -> None:
