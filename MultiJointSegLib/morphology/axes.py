@@ -17,6 +17,9 @@ LARGEST_DROP = 0.08
 """From one section to the next (1.5 mm) a shaft never loses this share of its area; a cut end does."""
 _FEWEST_SECTIONS = 9
 _BLOCKS = 4
+_FLARE_MM = 0.8
+"""How far the centroids at both ends of a shaft may be off in opposite directions where it flares toward the joint;
+from the largest errors of the direction on phantoms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +82,11 @@ def cross_section(surface: Surface, point_mm: np.ndarray, normal: np.ndarray) ->
         first = p[:, 0] + (p[:, 1] - p[:, 0]) * (h[:, 0] / (h[:, 0] - h[:, 1]))[:, None]
         second = p[:, 0] + (p[:, 2] - p[:, 0]) * (h[:, 0] / (h[:, 0] - h[:, 2]))[:, None]
     segments = np.stack([first, second], axis=1)
-    flip = number[cut] == 1
+    flip = number[cut] == 2
     segments[flip] = segments[flip][:, ::-1]
     # Two segments meet on the mesh edge that both of their triangles share.
-    edges = np.sort(np.concatenate([turned[:, [0, 1]], turned[:, [0, 2]]]), axis=1)
-    _, edge = np.unique(edges, axis=0, return_inverse=True)
+    ends = np.sort(np.concatenate([turned[:, [0, 1]], turned[:, [0, 2]]]), axis=1)
+    _, edge = np.unique(ends[:, 0] * len(surface.points_mm) + ends[:, 1], return_inverse=True)
     edge = edge.reshape(2, -1)
     count = int(edge.max()) + 1 if edge.size else 0
     graph = coo_array((np.ones(edge.shape[1], np.int8), (edge[0], edge[1])), shape=(count, count))
@@ -104,7 +107,8 @@ class ShaftAxis:
     length_mm : float
         Length of shaft used.
     error_deg : float
-        Standard error of the direction, by leaving out one quarter of the sections after the other.
+        Standard error of the direction: by leaving out one quarter of the sections after the other, and for the flare
+        of the shaft, which counts more the shorter the part in view is.
     centroids_mm : float ndarray of shape (n, 3)
         Section centroids, from the joint outward.
     sections : list of Section
@@ -180,7 +184,8 @@ def shaft_axis(
         If too little of the shaft is in view.
     """
     direction = unit(start)
-    for _ in range(30):
+    surface, on_edge = _beyond(surface, direction, 0.5 * from_mm, 1.2 * to_mm, on_edge)
+    for _ in range(15):
         previous = direction
         sections, centroids = _shaft_sections(surface, direction, from_mm, to_mm, on_edge)
         length = float((centroids[-1] - centroids[0]) @ direction) if len(centroids) else 0.0
@@ -191,14 +196,25 @@ def shaft_axis(
             )
         direction = _line(centroids)
         direction = direction * np.sign(direction @ previous)
-        if angle_deg(direction, previous) < 1e-4:
+        if angle_deg(direction, previous) < 1e-3:
             break
     blocks = np.arange(len(centroids)) * _BLOCKS // len(centroids)
     turned = [_line(centroids[blocks != n]) for n in range(_BLOCKS)]
     tilts = np.asarray([t * np.sign(t @ direction) for t in turned])
     spread = tilts - tilts.mean(axis=0)
     error = float(np.degrees(np.sqrt((_BLOCKS - 1) / _BLOCKS * (spread**2).sum())))
+    error = float(np.hypot(error, np.degrees(_FLARE_MM / length)))
     return ShaftAxis(centroids.mean(axis=0), direction, length, error, centroids, sections)
+
+
+def _beyond(
+    surface: Surface, direction: np.ndarray, from_mm: float, to_mm: float, on_edge: np.ndarray | None
+) -> tuple[Surface, np.ndarray | None]:
+    """The triangles between two distances from the bone's end only, with all points: sections are found faster."""
+    along = surface.points_mm @ direction
+    along = (along - along.min())[surface.triangles]
+    keep = (along.max(axis=1) > from_mm) & (along.min(axis=1) < to_mm)
+    return Surface(surface.points_mm, surface.triangles[keep]), None if on_edge is None else on_edge[keep]
 
 
 def _shaft_sections(
@@ -206,7 +222,7 @@ def _shaft_sections(
 ) -> tuple[list[Section], np.ndarray]:
     along = surface.points_mm @ direction
     low = float(along.min())
-    top = min(low + to_mm, float(along.max()))
+    top = min(low + to_mm, float(along[surface.triangles].max()))
     sections: list[Section] = []
     centroids: list[np.ndarray] = []
     before = 0.0
@@ -226,3 +242,29 @@ def _shaft_sections(
 def side_of_shaft(axis: ShaftAxis, point_mm: np.ndarray) -> np.ndarray:
     """Unit vector from the shaft's axis to a point, perpendicular to the axis."""
     return perpendicular(point_mm - axis.point_mm, axis.direction)
+
+
+def section_scale_mm(surface: Surface, start: np.ndarray) -> float:
+    """Size of a bone's end at the joint: root of the largest cross-section within the half of the bone nearest to it.
+
+    Lengths that must fit children and adults (where a shaft begins, at which level a groove is measured) are given in
+    this unit: about 60 mm for the adult distal femur, 54 mm for the proximal and 36 mm for the distal tibia.
+    """
+    along = surface.points_mm @ start
+    low, high = float(along.min()), float(along.max())
+    areas = [
+        cross_section(surface, start * h, start).largest()[1] for h in np.linspace(low, 0.5 * (low + high), 14)[1:]
+    ]
+    return float(np.sqrt(max(areas)))
+
+
+def section_axes(section: Section, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of the largest and smallest second moment of area of one outline, in its plane."""
+    _, centroid = section.area_and_centroid(part)
+    a, b = np.moveaxis(section.segments_mm[section.part == part] - centroid, 1, 0)
+    twice = np.cross(a, b) @ section.normal
+    moment = np.zeros((3, 3))
+    for vector in (a, b, a + b):
+        moment += (vector * twice[:, None]).T @ vector
+    vectors = np.linalg.eigh(moment)[1]
+    return vectors[:, 2], vectors[:, 1]

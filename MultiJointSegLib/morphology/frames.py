@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.morphology.measurement import Measurement
 
+T = TypeVar("T")
 
-class LandmarkMissing(MultiJointSegError):
+
+class LandmarkMissing(MultiJointSegError):  # noqa: N818 - a finding, not a fault
     """A landmark cannot be found; the message says why and becomes the measurement's reason."""
 
 
@@ -80,3 +83,22 @@ class Definition:
             error_estimate=found.error,
             note=found.note,
         )
+
+
+def once(search: Callable[[], T]) -> Callable[[], T]:
+    """The search, run at most once; a missing landmark is found missing again without searching again."""
+    found: list[T] = []
+    missing: list[LandmarkMissing] = []
+
+    def run() -> T:
+        if missing:
+            raise missing[0]
+        if not found:
+            try:
+                found.append(search())
+            except LandmarkMissing as error:
+                missing.append(error)
+                raise
+        return found[0]
+
+    return run

@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping
 
 from MultiJointSegLib.anatomy import catalog
 from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.morphology.ankle import measure_ankle
 from MultiJointSegLib.morphology.bone_measures import measure_bone
 from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
 from MultiJointSegLib.morphology.head_measures import HEADS, measure_head
 from MultiJointSegLib.morphology.hip import measure_hip
+from MultiJointSegLib.morphology.knee import measure_knee
 from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.morphology.shoulder import measure_shoulder
 from MultiJointSegLib.surface.mesh import Surface
 
 JOINT_MEASURES: dict[
     str, Callable[[Mapping[str, Surface], Mapping[str, FieldEdge | None] | None], list[Measurement]]
 ] = {
+    "ankle": measure_ankle,
     "hip": measure_hip,
+    "knee": measure_knee,
+    "shoulder": measure_shoulder,
 }
 """Per joint: what is measured on its bones together, from the surfaces and the edges of the field of view."""
 

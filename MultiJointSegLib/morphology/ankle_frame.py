@@ -1,0 +1,140 @@
+"""Axes and directions of the ankle, from the bones alone.
+
+Nothing is assumed about the pose or the scanner's axes. Superior is along the tibial shaft, away from the talus;
+anterior is where the talus lies in front of the calcaneus; the mediolateral axis is that of the talar dome; medial is
+where the tibia reaches farthest down, at the medial malleolus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from MultiJointSegLib.morphology.axes import ShaftAxis, outward_direction, section_scale_mm, shaft_axis
+from MultiJointSegLib.morphology.fits import CylinderFit, fit_circle, fit_cylinder
+from MultiJointSegLib.morphology.frames import LandmarkMissing, perpendicular, unit
+from MultiJointSegLib.morphology.landmarks import extreme_point, joint_point
+from MultiJointSegLib.morphology.mass_properties import mass_properties
+from MultiJointSegLib.surface.mesh import Surface
+
+SHAFT_FROM, SHAFT_TO, SHAFT_SHORTEST = 1.3, 3.0, 0.4
+"""Part of the tibial shaft used, in units of `section_scale_mm` from the tip of the medial malleolus."""
+
+_NEAR_TIBIA = 0.3
+_DOME_DEG = 60.0
+_ROUND_SHARE = 0.05
+_COVERED = 1.4
+_LARGEST_RESIDUAL = 0.03
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dome:
+    """Talar dome.
+
+    Parameters
+    ----------
+    cylinder : CylinderFit
+        Axis toward lateral.
+    triangles : int ndarray
+        Triangles of the talus on the dome.
+    superior, anterior : float ndarray of shape (3,)
+        Roughly superior, and anterior perpendicular to it.
+    scale_mm : float
+        Size of the distal tibia.
+    """
+
+    cylinder: CylinderFit
+    triangles: np.ndarray
+    superior: np.ndarray
+    anterior: np.ndarray
+    scale_mm: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoneAxis:
+    """Long axis of a tarsal bone: centroid, unit vector toward anterior, both ends of the bone along it."""
+
+    center_mm: np.ndarray
+    direction: np.ndarray
+    posterior_mm: np.ndarray
+    anterior_mm: np.ndarray
+
+
+def tibial_shaft(tibia: Surface, talus: Surface, on_edge: np.ndarray | None) -> ShaftAxis:
+    """Axis of the tibial shaft, direction superior."""
+    start = outward_direction(tibia, joint_point(tibia, talus))
+    scale = section_scale_mm(tibia, start)
+    return shaft_axis(
+        tibia,
+        start=start,
+        from_mm=SHAFT_FROM * scale,
+        to_mm=SHAFT_TO * scale,
+        shortest_mm=SHAFT_SHORTEST * scale,
+        on_edge=on_edge,
+        name="tibia",
+    )
+
+
+def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
+    """Cylinder of the talar dome.
+
+    Raises
+    ------
+    LandmarkMissing
+        If no cylinder lies on the part of the talus that faces the tibia.
+    """
+    tibia, talus, calcaneus = (surfaces[b] for b in ("tibia", "talus", "calcaneus"))
+    superior = outward_direction(tibia, joint_point(tibia, talus))
+    scale = section_scale_mm(tibia, superior)
+    forward = mass_properties(talus).centroid_mm - mass_properties(calcaneus).centroid_mm
+    anterior = perpendicular(forward, superior)
+    vectors = talus.area_vectors_mm2()
+    normals = vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
+    centers = talus.points_mm[talus.triangles].mean(axis=1)
+    # Up for the talus: from its centroid to where the tibia is nearest.
+    distance, _ = cKDTree(tibia.points_mm).query(centers)
+    axis = np.cross(superior, anterior)
+    up = superior
+    cylinder: CylinderFit | None = None
+    chosen = np.zeros(0, int)
+    for _ in range(5):
+        sagittal = np.hypot(normals @ up, normals @ np.cross(axis, up))
+        mask = (sagittal > 0.94) & (normals @ up > np.cos(np.radians(_DOME_DEG)) * sagittal)
+        chosen = np.flatnonzero(mask & (distance < _NEAR_TIBIA * scale))
+        if len(chosen) < 60:
+            raise LandmarkMissing("The dome of the talus is not found where the talus faces the tibia.")
+        # Neck and processes are farther from the tibia than the joint surface.
+        joint_space = float(np.quantile(distance[chosen], 0.2))
+        chosen = chosen[distance[chosen] < _COVERED * joint_space]
+        # The circle that most of the dome lies on, seen along the axis, keeps what is left of them out.
+        flat = centers[chosen] - np.outer(centers[chosen] @ axis, axis)
+        round_part = fit_circle(flat)
+        away = np.abs(np.linalg.norm(flat - round_part.center_mm, axis=1) - round_part.radius_mm)
+        chosen = chosen[away < _ROUND_SHARE * round_part.radius_mm]
+        cylinder = fit_cylinder(centers[chosen], axis=axis)
+        axis = cylinder.axis * np.sign(cylinder.axis @ axis)
+        up = perpendicular(superior, axis)
+        chosen = chosen[cylinder.quality.inliers]
+    if cylinder is None or cylinder.quality.residual_mm > _LARGEST_RESIDUAL * cylinder.radius_mm:
+        raise LandmarkMissing("The dome of the talus is not cylindrical.")
+    malleolus = extreme_point(tibia.points_mm, -superior)
+    side = (malleolus - cylinder.point_mm) @ axis
+    if abs(side) < 0.25 * scale:
+        raise LandmarkMissing("The medial malleolus is not found at the side of the talar dome.")
+    lateral = axis * -np.sign(side)
+    turned = CylinderFit(cylinder.point_mm, lateral, cylinder.radius_mm, cylinder.quality)
+    return Dome(turned, chosen, superior, anterior, scale)
+
+
+def bone_axis(surface: Surface, anterior: np.ndarray) -> BoneAxis:
+    """First principal axis of inertia of a bone and where the bone ends along it."""
+    solid = mass_properties(surface)
+    axis = solid.axes[0] * np.sign(solid.axes[0] @ anterior)
+    if axis @ anterior < 0.4:
+        raise LandmarkMissing("The longest axis of the bone does not run from back to front.")
+    along = (surface.points_mm - solid.centroid_mm) @ axis
+    ends = [solid.centroid_mm + float(v) * axis for v in (along.min(), along.max())]
+    return BoneAxis(solid.centroid_mm, unit(axis), ends[0], ends[1])

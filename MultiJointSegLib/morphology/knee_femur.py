@@ -1,0 +1,231 @@
+"""Measures of the distal femur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from MultiJointSegLib.morphology.axes import cross_section
+from MultiJointSegLib.morphology.fits import SphereFit
+from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, unit
+from MultiJointSegLib.morphology.knee_frame import FemurFrame
+from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, bridge, extreme_point
+from MultiJointSegLib.morphology.measurement import line, point, sphere
+from MultiJointSegLib.surface.mesh import Surface
+
+TROCHLEA_LEVEL = 0.45
+"""Height of the trochlear section above the distal condyles in units of the bone's size: 27 mm in adults."""
+
+_LEVELS_MM = (-2.0, -1.0, 0.0, 1.0, 2.0)
+_NOTCH_DEPTHS = (0.4, 0.5, 0.6)
+_LARGEST_SPHERE_RESIDUAL = 0.05
+
+
+def shaft_line(frame: FemurFrame) -> dict[str, object]:
+    """The femoral shaft axis from the joint to the end of the part used."""
+    ends = [frame.shaft.at(float((p - frame.shaft.point_mm) @ frame.superior)) for p in frame.distal_points_mm[:1]]
+    return line(ends[0], frame.shaft.at(0.5 * frame.shaft.length_mm))
+
+
+def line_error_deg(length_mm: float) -> float:
+    """Standard error of the direction of a line between two extreme points."""
+    return float(np.degrees(np.sqrt(2.0) * CONTACT_ERROR_MM / length_mm))
+
+
+def distal_femoral_angle(frame: FemurFrame) -> Found:
+    """Angle on the lateral side between shaft axis and distal tangent, in the coronal plane of the femur."""
+    frame.need_side()
+    medial, lateral = frame.distal_points_mm
+    tangent = lateral - medial
+    flat = tangent - (tangent @ frame.posterior) * frame.posterior
+    error = float(np.hypot(frame.shaft.error_deg, line_error_deg(float(np.linalg.norm(flat)))))
+    return Found(
+        angle_deg(flat, frame.superior),
+        {"shaft": shaft_line(frame), "distal_tangent": line(medial, lateral)},
+        error,
+    )
+
+
+def condylar_axis_angle(frame: FemurFrame) -> Found:
+    """Angle on the lateral side between shaft axis and the axis through both posterior condyle spheres."""
+    frame.need_side()
+    medial, lateral = (round_condyle(frame, n) for n in (0, 1))
+    axis = lateral.center_mm - medial.center_mm
+    return Found(
+        angle_deg(axis, frame.superior),
+        {"shaft": shaft_line(frame), "condylar_axis": line(medial.center_mm, lateral.center_mm)},
+        float(np.hypot(frame.shaft.error_deg, line_error_deg(float(np.linalg.norm(axis))))),
+    )
+
+
+def round_condyle(frame: FemurFrame, side: int) -> SphereFit:
+    """Sphere of the medial (0) or lateral (1) posterior condyle, if the condyle is round."""
+    fit = frame.spheres[side]
+    if not fit.quality.residual_mm <= _LARGEST_SPHERE_RESIDUAL * fit.radius_mm:
+        raise LandmarkMissing(
+            f"The posterior condyle is not round: residual {fit.quality.residual_mm:.2f} mm, accepted are "
+            f"{_LARGEST_SPHERE_RESIDUAL * fit.radius_mm:.2f} mm."
+        )
+    return fit
+
+
+def condyle_radius(frame: FemurFrame, side: int) -> Found:
+    """Radius of a posterior condyle's sphere."""
+    frame.need_side()
+    fit = round_condyle(frame, side)
+    return Found(fit.radius_mm, {"sphere": sphere(fit.center_mm, fit.radius_mm)}, fit.quality.residual_mm)
+
+
+def condyle_distance(frame: FemurFrame) -> Found:
+    """Distance between the centers of both posterior condyles."""
+    first, second = round_condyle(frame, 0), round_condyle(frame, 1)
+    error = float(np.hypot(first.quality.residual_mm, second.quality.residual_mm))
+    return Found(
+        float(np.linalg.norm(second.center_mm - first.center_mm)),
+        {"axis": line(first.center_mm, second.center_mm)},
+        error,
+    )
+
+
+def bicondylar_width(femur: Surface, frame: FemurFrame) -> Found:
+    """Greatest width of the distal femur along the posterior condylar line."""
+    height = femur.points_mm @ frame.superior
+    points = femur.points_mm[height < height.min() + 0.75 * frame.scale_mm]
+    ends = extreme_point(points, -frame.mediolateral), extreme_point(points, frame.mediolateral)
+    return Found(
+        float((ends[1] - ends[0]) @ frame.mediolateral),
+        {"width": line(*ends)},
+        float(np.sqrt(2.0) * CONTACT_ERROR_MM),
+    )
+
+
+def posterior_offset(frame: FemurFrame, side: int) -> Found:
+    """Distance of a posterior condyle behind the tangent to the posterior cortex of the shaft."""
+    frame.need_side()
+    cortex = np.array([extreme_point(s.segments_mm.reshape(-1, 3), frame.posterior) for s in frame.shaft.sections])
+    # Least squares line of the cortex in the sagittal plane.
+    along, back = cortex @ frame.superior, cortex @ frame.posterior
+    slope, level = np.polyfit(along, back, 1)
+    condyle = frame.posterior_points_mm[side]
+    gap = float(condyle @ frame.posterior - level - slope * (condyle @ frame.superior))
+    cosine = 1.0 / np.hypot(1.0, slope)
+    foot = condyle - gap * cosine * unit(frame.posterior - slope * frame.superior)
+    reach = float(abs(condyle @ frame.superior - along.mean()))
+    spread = float(np.std(back - level - slope * along))
+    error = float(np.hypot(CONTACT_ERROR_MM, np.radians(frame.shaft.error_deg) * reach + spread))
+    return Found(gap * cosine, {"offset": line(foot, condyle)}, error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trochlea:
+    """Facet peaks and deepest point of the trochlea in axial sections: arrays (levels, 3), LPS mm."""
+
+    medial_mm: np.ndarray
+    lateral_mm: np.ndarray
+    groove_mm: np.ndarray
+
+
+def trochlea(femur: Surface, frame: FemurFrame) -> Trochlea:
+    """Facet peaks and groove in axial sections around the trochlear level.
+
+    Raises
+    ------
+    LandmarkMissing
+        If the outline has no groove in front.
+    """
+    low = float((femur.points_mm @ frame.superior).min())
+    rows = []
+    for shift in _LEVELS_MM:
+        section = cross_section(femur, frame.superior * (low + TROCHLEA_LEVEL * frame.scale_mm + shift), frame.superior)
+        part = section.largest()[0]
+        points = section.segments_mm[section.part == part, 0]
+        flat = np.column_stack([points @ frame.mediolateral, points @ frame.posterior])
+        # The roof of the notch lies farther back.
+        front = flat[:, 1] < flat[:, 1].min() + 0.35 * np.ptp(flat[:, 1])
+        flat, points = flat[front], points[front]
+        a, b, deepest, _ = bridge(flat, np.array([0.0, -1.0]))
+        peaks = sorted((a, b), key=lambda p: float(p[0]))
+        found = [points[int(np.argmin(((flat - q) ** 2).sum(axis=1)))] for q in (*peaks, deepest)]
+        rows.append(found)
+    medial, lateral, groove = np.moveaxis(np.asarray(rows), 1, 0)
+    width = float(np.median((lateral - medial) @ frame.mediolateral))
+    if width < 0.25 * frame.scale_mm:
+        raise LandmarkMissing(f"No trochlea is found: the groove at its level is only {width:.0f} mm wide.")
+    return Trochlea(medial, lateral, groove)
+
+
+def _shown(t: Trochlea) -> dict[str, dict[str, object]]:
+    n = len(t.groove_mm) // 2
+    return {
+        "medial_facet": line(t.groove_mm[n], t.medial_mm[n]),
+        "lateral_facet": line(t.groove_mm[n], t.lateral_mm[n]),
+        "groove": point(t.groove_mm[n]),
+    }
+
+
+def sulcus_angle(t: Trochlea, frame: FemurFrame) -> Found:
+    """Angle at the groove between both facet peaks, mean over the levels."""
+    along = frame.superior
+    angles = []
+    for medial, lateral, groove in zip(t.medial_mm, t.lateral_mm, t.groove_mm, strict=True):
+        a, b = medial - groove, lateral - groove
+        angles.append(angle_deg(a - (a @ along) * along, b - (b @ along) * along))
+    width = float(np.mean((t.lateral_mm - t.medial_mm) @ frame.mediolateral))
+    return Found(float(np.mean(angles)), _shown(t), float(np.hypot(np.std(angles), 2.0 * line_error_deg(0.5 * width))))
+
+
+def trochlear_depth(t: Trochlea, frame: FemurFrame) -> Found:
+    """Mean height of both facet peaks above the groove, perpendicular to the posterior condylar line."""
+    back = frame.posterior
+    depths = t.groove_mm @ back - 0.5 * (t.medial_mm @ back + t.lateral_mm @ back)
+    return Found(float(depths.mean()), _shown(t), float(np.hypot(depths.std(), np.sqrt(1.5) * CONTACT_ERROR_MM)))
+
+
+def notch_width_index(femur: Surface, frame: FemurFrame) -> Found:
+    """Width of the notch over the width of the condyles, in the axial plane through the condyle centers."""
+    center = 0.5 * (frame.spheres[0].center_mm + frame.spheres[1].center_mm)
+    section = cross_section(femur, center, frame.superior)
+    segments = section.segments_mm
+    across, back = (segments - center) @ frame.mediolateral, (segments - center) @ frame.posterior
+    middle = 0.5 * float(across.min() + across.max())
+    rear = float(back.max())
+    roof = _notch_roof(across, back, middle)
+    depth = rear - roof
+    if depth < 0.1 * frame.scale_mm:
+        raise LandmarkMissing("The intercondylar notch is not found.")
+    widths, indices = [], []
+    shown: dict[str, dict[str, object]] = {}
+    total = float(across.max() - across.min())
+    for share in _NOTCH_DEPTHS:
+        level = rear - share * depth
+        cut = np.flatnonzero((back[:, 0] - level) * (back[:, 1] - level) < 0)
+        t = (level - back[cut, 0]) / (back[cut, 1] - back[cut, 0])
+        at = across[cut, 0] + t * (across[cut, 1] - across[cut, 0])
+        walls = at[at < middle], at[at > middle]
+        if not len(walls[0]) or not len(walls[1]):
+            raise LandmarkMissing("The walls of the intercondylar notch are not found.")
+        inner = float(walls[0].max()), float(walls[1].min())
+        widths.append(inner[1] - inner[0])
+        indices.append(widths[-1] / total)
+        if share == _NOTCH_DEPTHS[1]:
+            ends = [center + x * frame.mediolateral + level * frame.posterior for x in inner]
+            shown["notch"] = line(ends[0], ends[1])
+    sides = [center + float(x) * frame.mediolateral for x in (across.min(), across.max())]
+    shown["condyles"] = line(sides[0], sides[1])
+    error = float(np.hypot(np.std(indices), np.sqrt(2.0) * CONTACT_ERROR_MM / total))
+    return Found(float(np.mean(indices)), shown, error)
+
+
+def _notch_roof(across: np.ndarray, back: np.ndarray, middle: float) -> float:
+    """How far back (mm along posterior) the bottom of the notch lies: the rear outline in the middle of the section."""
+    width = float(across.max() - across.min())
+    near = (np.abs(across - middle) < 0.12 * width).all(axis=1)
+    if not near.any():
+        raise LandmarkMissing("The intercondylar notch is not found.")
+    # Front and rear outline are well apart; the rear one is behind the middle between the extremes.
+    front, rear = float(back[near].min()), float(back.max())
+    behind = back[near & (back.mean(axis=1) > front + 0.3 * (rear - front))]
+    if not behind.size:
+        raise LandmarkMissing("The intercondylar notch is open to the front at this level.")
+    return float(behind.min())
