@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from MultiJointSegLib.learning.contrastive import MultiScaleContrast
 from MultiJointSegLib.networks.domain_batch_norm import DomainBatchNorm2d
@@ -47,27 +47,26 @@ def linear_probe_accuracy(embeddings: Tensor, classes: Tensor, *, folds: int = 4
         test = fold == held_out
         x = embeddings.detach().double()
         x = (x - x[~test].mean(0)) / x[~test].std(0, correction=0).clamp_min(1e-6)
-        right += int(
-            (_fit_logistic(x[~test], classes[~test], len(values), ridge)(x[test]).argmax(1) == classes[test]).sum()
-        )
+        weight, bias = _fit_logistic(x[~test], classes[~test], len(values), ridge)
+        right += int((F.linear(x[test], weight, bias).argmax(1) == classes[test]).sum())
     return right / len(classes)
 
 
-def _fit_logistic(x: Tensor, classes: Tensor, count: int, ridge: float) -> nn.Linear:
-    probe = nn.Linear(x.shape[1], count, dtype=x.dtype, device=x.device)
-    nn.init.zeros_(probe.weight)
-    nn.init.zeros_(probe.bias)
-    optimizer = torch.optim.LBFGS(probe.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+def _fit_logistic(x: Tensor, classes: Tensor, count: int, ridge: float) -> tuple[Tensor, Tensor]:
+    # Plain zeros, no module: random initial values would move the generator that training draws from.
+    weight = x.new_zeros(count, x.shape[1]).requires_grad_()
+    bias = x.new_zeros(count).requires_grad_()
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=50, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(probe(x), classes) + ridge * probe.weight.square().sum()
+        loss = F.cross_entropy(F.linear(x, weight, bias), classes) + ridge * weight.square().sum()
         loss.backward()
         return loss
 
     with torch.enable_grad():
         optimizer.step(closure)
-    return probe.requires_grad_(False)
+    return weight.detach(), bias.detach()
 
 
 @contextmanager

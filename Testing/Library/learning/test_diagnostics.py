@@ -93,7 +93,9 @@ def test_a_trick_of_gamma_and_beta_is_shown_up(a_network: SharedUNet) -> None:
 def test_diagnosis_leaves_the_network_as_it_is(a_network: SharedUNet) -> None:
     a_network.train()
     before = {key: value.clone() for key, value in a_network.state_dict().items()}
-    diagnosis = diagnose_contrast(a_network, _contrast(a_network), _same_images())
+    contrast, images, generator = _contrast(a_network), _same_images(), torch.get_rng_state()
+    diagnosis = diagnose_contrast(a_network, contrast, images)
+    assert torch.equal(torch.get_rng_state(), generator)  # or training would go on differently
     assert a_network.training
     assert all(torch.equal(value, before[key]) for key, value in a_network.state_dict().items())
     assert set(diagnosis.rounded()) == {"loss", "returned", "probe_accuracy"}
