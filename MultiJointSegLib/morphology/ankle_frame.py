@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from MultiJointSegLib.morphology.axes import ShaftAxis, outward_direction, section_scale_mm, shaft_axis
 from MultiJointSegLib.morphology.fits import CylinderFit, fit_circle, fit_cylinder
-from MultiJointSegLib.morphology.frames import LandmarkMissing, perpendicular, unit
+from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, perpendicular, unit
 from MultiJointSegLib.morphology.landmarks import extreme_point, joint_point
 from MultiJointSegLib.morphology.mass_properties import mass_properties
 from MultiJointSegLib.surface.mesh import Surface
@@ -28,6 +28,7 @@ _DOME_DEG = 60.0
 _ROUND_SHARE = 0.05
 _COVERED = 1.4
 _LARGEST_RESIDUAL = 0.03
+_LARGEST_LEAN_DEG = 15.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +121,13 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
         chosen = chosen[cylinder.quality.inliers]
     if cylinder is None or cylinder.quality.residual_mm > _LARGEST_RESIDUAL * cylinder.radius_mm:
         raise LandmarkMissing("The dome of the talus is not cylindrical.")
+    lean = abs(angle_deg(axis, superior) - 90.0)
+    if lean > _LARGEST_LEAN_DEG:
+        # Real domes are not quite cylinders; then the fitted axis may point anywhere.
+        raise LandmarkMissing(
+            f"The axis of the talar dome is not clear: the cylinder found leans {lean:.0f} degrees to the tibia, accepted "
+            f"are {_LARGEST_LEAN_DEG:.0f}."
+        )
     malleolus = extreme_point(tibia.points_mm, -superior)
     side = (malleolus - cylinder.point_mm) @ axis
     if abs(side) < 0.25 * scale:
