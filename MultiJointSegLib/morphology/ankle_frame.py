@@ -125,8 +125,8 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     if lean > _LARGEST_LEAN_DEG:
         # Real domes are not quite cylinders; then the fitted axis may point anywhere.
         raise LandmarkMissing(
-            f"The axis of the talar dome is not clear: the cylinder found leans {lean:.0f} degrees to the tibia, accepted "
-            f"are {_LARGEST_LEAN_DEG:.0f}."
+            f"The axis of the talar dome is not clear: the cylinder found leans {lean:.0f} degrees to the tibia, "
+            f"accepted are {_LARGEST_LEAN_DEG:.0f}."
         )
     malleolus = extreme_point(tibia.points_mm, -superior)
     side = (malleolus - cylinder.point_mm) @ axis
