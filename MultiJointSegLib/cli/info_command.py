@@ -100,8 +100,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:  # noqa: 
 def _lines(data: dict[str, object]) -> list[str]:
     lines = ["Versions"]
     versions, found_devices, found_models, joints = (data[k] for k in ("versions", "devices", "models", "joints"))
-    assert isinstance(versions, dict) and isinstance(joints, dict)  # noqa: PT018 - for the type checker
-    assert isinstance(found_devices, list) and isinstance(found_models, list)  # noqa: PT018
+    assert isinstance(versions, dict) and isinstance(joints, dict)
+    assert isinstance(found_devices, list) and isinstance(found_models, list)
     lines += [f"  {name:16s} {version or 'not installed'}" for name, version in versions.items()]
     lines.append("Devices (asked of the system and the graphics driver, not of torch)")
     for device in found_devices:

@@ -35,6 +35,7 @@ def calibrate(network: SharedUNet, validation: SliceSampler) -> tuple[float, flo
     Returns
     -------
     detection_temperature, segmentation_temperature : float
+        At least 1.
     """
     network.eval()
     batches = {key: validation.joint_batch(key, _SLICES, _SIZE_PX) for key in network.joints}
@@ -49,7 +50,8 @@ def calibrate(network: SharedUNet, validation: SliceSampler) -> tuple[float, flo
     for key, batch in batches.items():
         pixels = network(batch.images, key).movedim(1, -1).reshape(-1, network.joints[key] + 1)[::_EVERY_PIXEL]
         temperatures.append(fit_temperature(pixels.numpy(), batch.target.reshape(-1)[::_EVERY_PIXEL].numpy()))
-    return detection, float(np.median(temperatures))
+    # Phantoms are told apart too easily to learn from them how sure an answer on a patient may be: never sharpen.
+    return max(1.0, detection), max(1.0, float(np.median(temperatures)))
 
 
 def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card: str, overwrite: bool) -> ModelBundle:
