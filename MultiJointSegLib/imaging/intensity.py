@@ -11,7 +11,7 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.volume import Volume
 
 LOW_PERCENTILE = 0.5
-HIGH_PERCENTILE = 99.0
+HIGH_PERCENTILE = 98.0
 CLIP_HIGH = 1.5
 _BINS = 1 << 16
 _OTSU_BINS = 1024
@@ -73,8 +73,13 @@ def intensity_window(array: np.ndarray) -> tuple[float, float]:
     Returns
     -------
     tuple of 2 float
-        The 0.5th percentile of all voxels, and the 99th percentile of the voxels above the Otsu threshold.
-        Both are independent of the order in which the voxels are stored.
+        The 0.5th percentile of all voxels, and the 98th percentile of the voxels above the Otsu threshold of
+        the intensities' square roots. Both are independent of the order in which the voxels are stored.
+
+    Notes
+    -----
+    The square root keeps a little very bright fluid (as in DESS) from being taken for the whole foreground, which
+    would leave everything else dark.
 
     Raises
     ------
@@ -82,8 +87,11 @@ def intensity_window(array: np.ndarray) -> tuple[float, float]:
         If a voxel is not finite, or all voxels are equal.
     """
     histogram = _histogram(array)
-    threshold = otsu_threshold(*_coarser(histogram))
     low = histogram.percentile(LOW_PERCENTILE)
+    counts, centers = _coarser(histogram)
+    usable = centers >= low
+    root = np.sqrt(centers[usable] - low)
+    threshold = otsu_threshold(counts[usable], root) ** 2 + low if len(root) else low
     high = histogram.percentile(HIGH_PERCENTILE, above=threshold)
     if high <= low:  # nearly all voxels are equal: take what differs
         low, high = float(np.min(array)), float(np.max(array))

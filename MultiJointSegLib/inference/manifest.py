@@ -29,7 +29,7 @@ class Preprocessing(_Strict):
     pixel_mm: float = Field(default=0.8, gt=0, le=10)
     minimum_pitch_mm: float = Field(default=1.0, gt=0, le=10)
     neighbor_mm: float = Field(default=2.0, ge=0, le=20)
-    normalization: Literal["otsu_percentile_v1"] = "otsu_percentile_v1"
+    normalization: Literal["otsu_percentile_v2"] = "otsu_percentile_v2"
     """Name of the intensity scale: `imaging.intensity.normalize_intensity`."""
     size_multiple: int = Field(default=32, ge=1, le=256)
     """Height and width are padded with zeros (air) to a multiple of this."""

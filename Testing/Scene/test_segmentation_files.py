@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 - what follows needs slicer-core, or is skipped
 
+import contextlib
 import shutil
 
 import numpy as np
@@ -11,7 +12,6 @@ import SimpleITK as sitk
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from MultiJointSegSlicer.scene import headless_scene, read_segmentation, write_segmentation
-from MultiJointSegSlicer.scene.segmentations import add_segmentation_node
 from MultiJointSegSlicer.scene.terminology import segment_terminology, terminology_entry
 from MultiJointSegSlicer.scene.volumes import oriented_image
 
@@ -247,11 +247,12 @@ def test_other_suffix_is_refused(tmp_path, an_examination) -> None:
 
 
 def test_failing_writer_leaves_nothing(tmp_path, an_examination, monkeypatch) -> None:
-    def with_folder_gone(scene, *args, **keywords):
+    @contextlib.contextmanager
+    def with_folder_gone():
         shutil.rmtree(next(tmp_path.iterdir()))
-        return add_segmentation_node(scene, *args, **keywords)
+        yield
 
-    monkeypatch.setattr("MultiJointSegSlicer.scene.writing.add_segmentation_node", with_folder_gone)
+    monkeypatch.setattr("MultiJointSegSlicer.scene.writing.without_vtk_messages", with_folder_gone)
     with pytest.raises(MultiJointSegError, match="could not be written"):
         write_segmentation(tmp_path / "a.seg.nrrd", an_examination.labels, an_examination.bones)
     assert list(tmp_path.iterdir()) == []

@@ -247,7 +247,12 @@ def fake_modules(values: dict[str, Any]) -> dict[str, types.ModuleType]:
 
 def use_pythonqt_style(*module_names: str) -> None:
     """Let these modules, when they are loaded, use Qt as in PythonQt, and those of the tests as in PySide6."""
-    for name in module_names:
-        feature.set_selection(TRUE_PROPERTY, name)
+    # PySide6 reads the source of every loaded module; modules that torch makes on the fly have none and raise.
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "torch"}
+    try:
+        for name in module_names:
+            feature.set_selection(TRUE_PROPERTY, name)
+    finally:
+        sys.modules.update(hidden)
     for name in (__name__, "Testing.Widget.conftest", "Testing.Widget.test_panel"):
         feature.set_selection(0, name)

@@ -26,7 +26,14 @@ def headless_scene() -> Iterator[Scene]:
     Nodes must not be used after the context. Inside 3D Slicer, `slicer.mrmlScene` is the user's scene and this is a
     private one beside it.
     """
-    with tempfile.TemporaryDirectory(prefix="MultiJointSeg-", ignore_cleanup_errors=True) as cache:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="MultiJointSeg-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder for temporary files, '{tempfile.gettempdir()}', cannot be written ({error.strerror}); "
+            "free some space there or name another folder in the environment variable TMPDIR."
+        ) from error
+    with folder as cache:
         scene = slicer.vtkMRMLScene()
         scene.SetVersion(SCENE_VERSION)
         application = slicer.vtkMRMLApplicationLogic()

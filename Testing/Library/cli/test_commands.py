@@ -165,7 +165,9 @@ def test_demo_makes_its_own_phantom_and_compares(monkeypatch, command, truth, a_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_cancel_without_a_trace(a_small_knee_file, tmp_path, number):
     code = (
-        "import sys, time\nfrom MultiJointSegLib.pipeline import segment_examination as job\n"
+        "import signal, sys, time\nfrom MultiJointSegLib.pipeline import segment_examination as job\n"
+        # Background jobs of a shell inherit that SIGINT is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "job.load_segmenter = lambda *_, **__: time.sleep(60)\n"
         "from MultiJointSegLib.cli.main import main\n"
         f"sys.exit(main(['segment', {str(a_small_knee_file)!r}, '-o', {str(tmp_path / 'a' / 'out')!r}]))"

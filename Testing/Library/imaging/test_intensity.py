@@ -83,3 +83,13 @@ def test_otsu_splits_two_classes_in_the_gap() -> None:
     counts = np.zeros(100)
     counts[10:20], counts[70:90] = 50, 30
     assert 19 <= otsu_threshold(counts, np.arange(100.0)) <= 69
+
+
+def test_a_little_very_bright_fluid_does_not_leave_the_tissue_dark() -> None:
+    """As in DESS: few voxels are fluid, eight times as bright as muscle and marrow."""
+    rng = np.random.default_rng(0)
+    array = rng.normal(4, 1, (10, 40, 40)).clip(0)
+    array[:, 10:30] = rng.normal(100, 8, (10, 20, 40))
+    array[:, 20, :8] = 800  # 1 % of the tissue
+    _, high = intensity_window(array)
+    assert 105 < high < 130

@@ -39,3 +39,4 @@ def a_generator() -> torch.Generator:
 @pytest.fixture(autouse=True, scope="package")
 def _fast_arithmetic() -> None:
     torch.set_flush_denormal(True)  # as train_shared does
+    torch.set_num_threads(1)  # threads that wait for each other cost more than these small images

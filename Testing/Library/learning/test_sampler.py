@@ -37,7 +37,7 @@ def test_slices_have_the_orientation_of_canonical_slices(a_generator: torch.Gene
     bank = TissueBank.from_maps([_corner_map()])
     member = torch.zeros(16, dtype=torch.int64)
     seen = {}
-    for name, weights in {"sagittal": (1, 0, 0), "coronal": (0, 1, 0), "axial": (0, 0, 1)}.items():
+    for name, weights in {"sagittal": (1.0, 0.0, 0.0), "coronal": (0.0, 1.0, 0.0), "axial": (0.0, 0.0, 1.0)}.items():
         settings = replace(STILL, plane_weights=weights)
         for label in random_slices(bank, member, 32, settings, a_generator).label:
             if int((label == 1).sum()) > 4:

