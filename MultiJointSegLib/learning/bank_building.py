@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ class BankPlan:
     ----------
     procedural, procedural_validation : int
         Procedural maps of each joint.
+    first_seed : int
+        Seed of the first procedural map for training.
     other, other_validation : int
         Procedural maps that show none of the joints.
     hip : int
@@ -40,6 +42,7 @@ class BankPlan:
     """
 
     procedural: int = 28
+    first_seed: int = 0
     procedural_validation: int = 5
     other: int = 20
     other_validation: int = 5
@@ -132,7 +135,7 @@ def build_ct(folder: Path, index: int) -> TissueMap:
 
 def _jobs(plan: BankPlan, joints: tuple[str, ...], shapes: Path | None) -> Iterator[tuple[str, _Job]]:
     for part, count, first in (
-        ("train", plan.procedural, 0),
+        ("train", plan.procedural, plan.first_seed),
         ("validation", plan.procedural_validation, VALIDATION_SEED),
     ):
         for seed in range(first, first + count):
@@ -192,10 +195,10 @@ def main() -> None:
     parser.add_argument("--joints", nargs="+", default=["ankle", "knee", "shoulder"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", default="", help="build only maps whose name starts so")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the procedural maps for training")
     arguments = parser.parse_args()
-    build_bank(
-        arguments.folder, BankPlan(), tuple(arguments.joints), arguments.shapes, arguments.workers, arguments.only
-    )
+    plan = replace(BankPlan(), first_seed=arguments.first_seed)
+    build_bank(arguments.folder, plan, tuple(arguments.joints), arguments.shapes, arguments.workers, arguments.only)
 
 
 if __name__ == "__main__":

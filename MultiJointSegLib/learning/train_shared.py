@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from MultiJointSegLib.anatomy import joint
 from MultiJointSegLib.learning.sampler import SliceSampler
@@ -56,13 +56,23 @@ class _PrintedProgress:
             print(f"{time.monotonic() - self._started:7.0f} s  {100 * fraction:5.1f} %  {message}", flush=True)  # noqa: T201
 
 
-def train(run: Path, bank: Path, joints: list[str], settings: TrainingSettings, device: str, imagenet: bool) -> None:
+def train(
+    run: Path,
+    bank: Path,
+    joints: list[str],
+    settings: TrainingSettings,
+    device: str,
+    imagenet: bool,
+    start: Path | None = None,
+) -> None:
     """Train and write the averaged weights, the network's configuration and a record of the run to `run`."""
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)  # activations near zero are many times slower on CPUs otherwise
     network = SharedUNet({key: len(joint(key).bones) for key in joints})
     if imagenet:
         network.encoder.load_imagenet(imagenet_weights())
+    if start is not None:
+        network.load_state_dict(load_file(start / AVERAGE_FILE))
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     samplers = [
         SliceSampler(
@@ -80,6 +90,7 @@ def train(run: Path, bank: Path, joints: list[str], settings: TrainingSettings, 
         "network": network.config(),
         "settings": asdict(settings),
         "imagenet": imagenet,
+        "start": json.loads((start / RECORD_FILE).read_text(encoding="utf-8")) if start is not None else None,
         "maps": {part: sorted(p.stem for p in (bank / part).glob("*.npz")) for part in ("train", "validation")},
         "hours": round((time.time() - started) / 3600, 2),
         "device": device,
@@ -100,9 +111,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-imagenet", action="store_true", help="start from random weights")
+    parser.add_argument("--start", type=Path, help="finished run whose averaged weights to start from")
+    parser.add_argument("--learning-rate", type=float, default=TrainingSettings().learning_rate)
     arguments = parser.parse_args()
-    settings = TrainingSettings(steps=arguments.steps, seed=arguments.seed)
-    train(arguments.run, arguments.bank, arguments.joints, settings, arguments.device, not arguments.no_imagenet)
+    settings = TrainingSettings(steps=arguments.steps, seed=arguments.seed, learning_rate=arguments.learning_rate)
+    imagenet = not arguments.no_imagenet and arguments.start is None
+    train(arguments.run, arguments.bank, arguments.joints, settings, arguments.device, imagenet, arguments.start)
 
 
 if __name__ == "__main__":
