@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.inference.manifest import read_manifest
 from MultiJointSegLib.pipeline import result as names
+from MultiJointSegLib.pipeline.finish_examination import FINISHING_STAGES, finish_examination
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 from MultiJointSegLib.pipeline.result import ExaminationResult, ExaminationSegmenter, SceneWriter
-from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces
-from MultiJointSegLib.pipeline.run_record import input_record, peak_memory_mib, rounded, run_record
+from MultiJointSegLib.pipeline.run_record import input_record, run_record
 from MultiJointSegLib.pipeline.source import check_source
 from MultiJointSegLib.pipeline.stages import StageClock
 from MultiJointSegLib.progress import Progress, SilentProgress
@@ -21,16 +20,7 @@ if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
     from MultiJointSegLib.inference.segmenter import Segmenter
 
-STAGES = {
-    "Reading the examination": 4,
-    "Loading the model": 6,
-    "Segmenting the bones": 50,
-    "Making surfaces": 14,
-    "Measuring": 4,
-    "Writing images and surfaces": 6,
-    "Writing the scene": 6,
-    "Writing the report": 10,
-}
+STAGES = {"Reading the examination": 4, "Loading the model": 6, "Segmenting the bones": 50, **FINISHING_STAGES}
 """Stages and their share of the progress, from timed runs on two cores."""
 
 
@@ -131,58 +121,24 @@ def segment_examination(
             segmenter = segmenter or load_segmenter(model, device, tta=tta)
         with clock.stage("Segmenting the bones") as span:
             segmentation = segmenter.segment(volume, joint=joint, progress=span)
-        bones = segmentation.joint.bones
-        with clock.stage("Making surfaces") as span:
-            from MultiJointSegLib.surface.extraction import bone_surfaces
-
-            surfaces = bone_surfaces(segmentation.labels, bones, segmentation.probabilities, progress=span)
-        with clock.stage("Measuring"):
-            from MultiJointSegLib.morphology.measures import measure_surfaces
-
-            measurements = measure_surfaces(surfaces, joint=segmentation.joint.key, labels=segmentation.labels)
-        with clock.stage("Writing images and surfaces"):
-            write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
-        with clock.stage("Writing the scene"):
-            no_scene = write_scene(folder, scene_writer, volume, segmentation, surfaces, measurements)
-        warnings = [*_reader_warnings(volume), *segmentation.warnings, *no_scene]
         run = run_record(volume, segmentation, segmenter, joint_given=joint != "auto")
-        run |= {"input": read, "timings_s": rounded(clock.timings_s), "warnings": warnings}
+        run["input"] = read
         if record_paths:
             run["output_path"] = str(Path(output).resolve())
-        with clock.stage("Writing the report") as span:
-            from MultiJointSegLib.report.content import ReportContent
-            from MultiJointSegLib.report.page import write_report
-
-            content = ReportContent(
-                volume=volume,
-                segmentation=segmentation,
-                joint_given=joint != "auto",
-                surfaces=surfaces,
-                measurements=measurements,
-                warnings=list(warnings),
-                run=run,
-            )
-            warnings += write_report(folder / names.REPORT_NAME, content, progress=span)
-        run |= {"timings_s": rounded(clock.timings_s), "peak_memory_mib": peak_memory_mib()}
-        run["total_s"] = round(sum(clock.timings_s.values()), 4)
-        (folder / names.RUN_NAME).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
-        written = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        finished = finish_examination(
+            folder, volume=volume, segmentation=segmentation, run=run, clock=clock, scene_writer=scene_writer
+        )
         # The last moment at which a cancel still leaves nothing behind.
         clock.finish("Done")
     target = Path(output)
     return ExaminationResult(
         output=target,
-        files={path.as_posix(): target / path for path in written},
+        files={path.as_posix(): target / path for path in finished.files},
         joint=segmentation.joint,
         detection=segmentation.detection,
         volume=volume,
         labels=segmentation.labels,
-        surfaces=surfaces,
-        measurements=measurements,
-        run=run,
+        surfaces=finished.surfaces,
+        measurements=finished.measurements,
+        run=finished.run,
     )
-
-
-def _reader_warnings(volume: Volume) -> list[str]:
-    found = volume.metadata.get("warnings", [])
-    return [str(sentence) for sentence in found] if isinstance(found, list) else []
