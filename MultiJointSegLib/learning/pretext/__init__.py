@@ -1,0 +1,1 @@
+"""Self-supervised pretraining from imaging planes that technologists place by anatomy."""
