@@ -1,0 +1,1 @@
+"""Annotation by classical algorithms: bones and joint of the hip from CT."""
