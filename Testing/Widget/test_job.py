@@ -170,3 +170,48 @@ def test_closing_ends_everything_at_once(a_driver) -> None:
     a_driver.job.close()
     assert gone(child)
     assert a_driver.job.state is JobState.IDLE
+
+
+def steps(log: list[str], error: Exception | None = None):
+    try:
+        for number in range(3):
+            log.append(f"step {number}")
+            yield
+        if error is not None:
+            raise error
+        log.append("done")
+        return "In steps."
+    except BaseException:
+        log.append("undone")
+        raise
+
+
+def test_a_result_is_taken_in_steps_between_which_the_window_works(a_driver) -> None:
+    log: list[str] = []
+    a_driver.start("good", lambda folder, data: steps(log))
+    a_driver.drive(lambda: len(log) == 2)
+    assert a_driver.job.state.value == "running"
+    a_driver.drive()
+    assert log == ["step 0", "step 1", "step 2", "done"]
+    assert a_driver.states[-1] == ("finished", "In steps.")
+
+
+@pytest.mark.parametrize("how", ["cancel", "unwanted", "error", "close"])
+def test_steps_that_do_not_reach_their_end_undo_themselves(a_driver, how: str) -> None:
+    log: list[str] = []
+    unwanted: list[str] = []
+    error = OSError(28, "No space left on device") if how == "error" else None
+    a_driver.start("good", lambda folder, data: steps(log, error), unwanted=lambda: "".join(unwanted))
+    if how != "error":
+        a_driver.drive(lambda: len(log) == 2)
+        if how == "cancel":
+            a_driver.job.cancel()
+        elif how == "close":
+            a_driver.job.close()
+        else:
+            unwanted.append("The volume was removed.")
+    a_driver.drive()
+    assert log[-1] == "undone"
+    expected = {"cancel": "idle", "unwanted": "failed", "error": "failed", "close": "running"}
+    assert a_driver.states[-1][0] == expected[how]
+    assert not a_driver.job.state.busy

@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from types import GeneratorType
 from typing import Any, Protocol
 
 from MultiJointSegSlicer.job.events import Output
@@ -20,6 +21,9 @@ from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.strings import tr as _
 
 POLL_INTERVAL_MS = 100
+STEP_INTERVAL_MS = 5
+"""Pause between the steps of finishing, in which the window works."""
+
 GRACE_S = 3.0
 """How long a cancelled child may tidy up before it is killed."""
 
@@ -29,8 +33,12 @@ CLOSING_S = 2.0
 Prepare = Callable[[Path], Sequence[str]]
 """Writes the input into the folder; returns the child's arguments."""
 
-Finish = Callable[[Path, Mapping[str, Any]], str]
-"""Takes the result out of the folder, given what the child stated; returns a sentence for the user."""
+Steps = Generator[None, None, str]
+"""Work in steps that are short enough to leave the window alive in between; returns a sentence for the user."""
+
+Finish = Callable[[Path, Mapping[str, Any]], str | Steps]
+"""Takes the result out of the folder, given what the child stated; returns a sentence for the user, or the steps
+that lead to one. A cancel closes the steps, which then undo what they did."""
 
 
 class Timer(Protocol):
@@ -98,6 +106,7 @@ class Job:
         self._began = self._deadline = 0.0
         self._farewell = ""
         self._fails = False
+        self._steps: Steps | None = None
 
     def enter_installing(self) -> None:
         """Say that packages are being checked and installed; not while a child runs."""
@@ -166,6 +175,9 @@ class Job:
         if self.state is not JobState.RUNNING or self._tree is None:
             return
         self._farewell, self._fails = sentence or _("Cancelled; nothing was changed."), failed
+        if self._steps is not None:
+            self._stop_steps()
+            return
         self._deadline = time.monotonic() + self._grace_s
         self._tree.terminate()
         self._set(JobState.CANCELLING, _("Cancelling ..."))
@@ -173,6 +185,8 @@ class Job:
     def close(self) -> None:
         """End everything at once and wait for it: the window or the application goes."""
         self._timer.stop()
+        if self._steps is not None:
+            self._steps.close()
         if self._process is not None:
             if self._tree is not None:
                 self._tree.kill(wait_s=CLOSING_S)
@@ -185,6 +199,9 @@ class Job:
     def _tick(self) -> None:
         if self._process is None or self._tree is None:
             self._timer.stop()
+            return
+        if self._steps is not None:
+            self._go_on_finishing()
             return
         exit_code = self._process.poll()
         self._tree.look()
@@ -218,9 +235,40 @@ class Job:
             else:
                 sentence, state = self._unwanted(), JobState.FAILED
                 if not sentence:
-                    sentence, state = self._finish(self._folder, data), JobState.FINISHED
+                    finished = self._finish(self._folder, data)
+                    if isinstance(finished, GeneratorType):
+                        self._steps = finished
+                        self._timer.start(STEP_INTERVAL_MS)
+                        return
+                    sentence, state = str(finished), JobState.FINISHED
         except Exception as error:
             sentence, state = self._sentence_of(error), JobState.FAILED
+        self._clean()
+        self._set(state, sentence)
+
+    def _go_on_finishing(self) -> None:
+        assert self._steps is not None
+        if sentence := self._unwanted():
+            self._farewell, self._fails = sentence, True
+            self._stop_steps()
+            return
+        try:
+            next(self._steps)
+            self.progressed.emit(1.0, _("Adding to the scene"), time.monotonic() - self._began)
+            return
+        except StopIteration as stop:
+            sentence, state = stop.value, JobState.FINISHED
+        except Exception as error:
+            sentence, state = self._sentence_of(error), JobState.FAILED
+        self._timer.stop()
+        self._clean()
+        self._set(state, sentence)
+
+    def _stop_steps(self) -> None:
+        assert self._steps is not None
+        self._timer.stop()
+        self._steps.close()
+        state, sentence = JobState.FAILED if self._fails else JobState.IDLE, self._farewell
         self._clean()
         self._set(state, sentence)
 
