@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from MultiJointSegSlicer.installation import InstallationError
-from MultiJointSegSlicer.job.job import Job, Timer
+from MultiJointSegSlicer.job.job import Job, Steps, Timer
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.parameters import EarlierOption, RunSettings
 from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, make_review
@@ -88,8 +88,8 @@ class SegmentationLogic:
                 "The volume '{name}' was removed while it was segmented; nothing was added. Load it again."
             ).format(name=name)
 
-        def finish(folder: Path, _data: Mapping[str, Any]) -> str:
-            nodes = self._add(folder / "result", volume_node, settings.earlier)
+        def finish(folder: Path, _data: Mapping[str, Any]) -> Steps:
+            nodes = yield from self._add(folder / "result", volume_node, settings.earlier)
             self.result_added.emit(nodes)
             return _("The bones of '{name}' were added to the scene.").format(name=name)
 
@@ -131,32 +131,39 @@ class SegmentationLogic:
     def _is_there(self, node: Any) -> bool:
         return self._scene.GetNodeByID(node.GetID() or "") is node
 
-    def _add(self, folder: Path, volume_node: Any, earlier: EarlierOption) -> SceneNodes:
-        """Add what the child wrote beside the volume; earlier results go only after that."""
+    def _add(self, folder: Path, volume_node: Any, earlier: EarlierOption) -> Generator[None, None, SceneNodes]:
+        """Add what the child wrote beside the volume, in steps; earlier results go only after that."""
         from MultiJointSegLib import anatomy
         from MultiJointSegLib.imaging.reading import read_label_map
         from MultiJointSegLib.morphology.writing import read_measurements
-        from MultiJointSegSlicer.scene.building import add_results
+        from MultiJointSegSlicer.scene.building import adding_results
         from MultiJointSegSlicer.scene.nodes import remove_results, result_nodes
         from MultiJointSegSlicer.scene.surface_files import read_surface
         from MultiJointSegSlicer.scene.views import show_in_views
 
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         labels = read_label_map(folder / "labels.nii.gz")
+        yield
+        surfaces = {}
+        for path in sorted((folder / "surfaces").glob("*.stl")):
+            surfaces[path.stem] = read_surface(path)
+            yield
+        review = make_review(run, labels)
+        yield
         old = result_nodes(self._scene, volume_node)
         runs = sum(node.IsA("vtkMRMLSegmentationNode") for node in old)
         number = f" {runs + 1}" if runs and earlier is EarlierOption.KEEP else ""
-        nodes = add_results(
+        nodes = yield from adding_results(
             self._scene,
             volume_node=volume_node,
             labels=labels,
             bones=anatomy.joint(run["joint"]).bones,
-            surfaces={path.stem: read_surface(path) for path in sorted((folder / "surfaces").glob("*.stl"))},
+            surfaces=surfaces,
             measurements=read_measurements(folder / "measurements.json"),
             name=f"{volume_node.GetName()}{number}",
         )
         if nodes.segmentation is not None:
-            nodes.segmentation.SetAttribute(REVIEW_ATTRIBUTE, make_review(run, labels).to_json())
+            nodes.segmentation.SetAttribute(REVIEW_ATTRIBUTE, review.to_json())
         if earlier is EarlierOption.REPLACE:
             remove_results(self._scene, volume_node, old)
         show_in_views(self._scene, volume_node, nodes.segmentation)

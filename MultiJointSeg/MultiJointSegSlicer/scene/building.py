@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.errors import InputError
@@ -12,11 +12,11 @@ from MultiJointSegLib.morphology.measurement import Measurement
 from MultiJointSegLib.progress import Progress, SilentProgress
 from MultiJointSegLib.surface.mesh import Surface
 from MultiJointSegSlicer.scene import hierarchy
-from MultiJointSegSlicer.scene.markups import add_measurement_nodes
+from MultiJointSegSlicer.scene.markups import add_geometry_nodes, shared_geometry
 from MultiJointSegSlicer.scene.models import add_model_node
 from MultiJointSegSlicer.scene.mrml import Node, Scene, is_in_scene
 from MultiJointSegSlicer.scene.nodes import SceneNodes, mark_as_result, remove_nodes
-from MultiJointSegSlicer.scene.segmentations import add_segmentation_node
+from MultiJointSegSlicer.scene.segmentations import add_segmentation_node, adding_closed_surfaces
 from MultiJointSegSlicer.scene.tables import add_table_node
 from MultiJointSegSlicer.scene.volumes import add_volume_node
 
@@ -98,6 +98,38 @@ def add_results(
     The segmentation and the table stand beside the volume, models and markups in one folder each. Earlier results stay;
     remove those of `find_results` first to replace them. See `build_scene` for the parameters and errors.
     """
+    steps = adding_results(
+        scene,
+        volume_node=volume_node,
+        labels=labels,
+        bones=bones,
+        surfaces=surfaces,
+        measurements=measurements,
+        name=name,
+        side=side,
+        progress=progress,
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            nodes: SceneNodes = stop.value
+            return nodes
+
+
+def adding_results(
+    scene: Scene,
+    *,
+    volume_node: Node,
+    labels: Volume,
+    bones: Sequence[Bone],
+    surfaces: Mapping[str, Surface],
+    measurements: Sequence[Measurement],
+    name: str = "",
+    side: str | None = None,
+    progress: Progress | None = None,
+) -> Generator[None, None, SceneNodes]:
+    """Do the work of `add_results` in steps, between which a window can work; what was added goes when it is closed."""
     progress = progress if progress is not None else SilentProgress()
     name = name or volume_node.GetName()
     added: list[Node] = []
@@ -130,18 +162,32 @@ def add_results(
         report(0.0, "adding the segmentation")
         with _recorded(scene, added):
             segmentation = add_segmentation_node(
-                scene, labels, bones, name=f"{name} bones", volume_node=volume_node, surfaces=surfaces, side=side
+                scene, labels, bones, name=f"{name} bones", volume_node=volume_node, side=side
             )
         keep([segmentation], "segmentation")
+        yield
+        for _ in adding_closed_surfaces(segmentation, surfaces):
+            yield
+            check()
         report(0.5, "adding the surfaces")
-        with _recorded(scene, added):
-            models = {b.key: add_model_node(scene, surfaces[b.key], b) for b in bones if b.key in surfaces}
+        models: dict[str, Node] = {}
+        for bone in bones:
+            if bone.key in surfaces:
+                with _recorded(scene, added):
+                    models[bone.key] = add_model_node(scene, surfaces[bone.key], bone)
+                yield
+                check()
         keep(list(models.values()), "model", f"{name} surfaces")
         report(0.7, "adding the measurements")
         with _recorded(scene, added):
             table = add_table_node(scene, measurements, name=f"{name} measurements") if measurements else None
-            markups = add_measurement_nodes(scene, measurements)
         keep([table] if table is not None else [], "table")
+        yield
+        check()
+        markups: list[Node] = []
+        for _ in _adding_markups(scene, measurements, added, markups):
+            yield
+            check()
         keep(markups, "markup", f"{name} measured geometry")
         report(1.0, "added to the scene")
     except BaseException:
@@ -149,6 +195,15 @@ def add_results(
         hierarchy.remove_items(scene, folders)
         raise
     return SceneNodes(volume=volume_node, segmentation=segmentation, models=models, table=table, markups=tuple(markups))
+
+
+def _adding_markups(
+    scene: Scene, measurements: Sequence[Measurement], added: list[Node], markups: list[Node]
+) -> Iterator[None]:
+    for part in shared_geometry(measurements):
+        with _recorded(scene, added):
+            markups += add_geometry_nodes(scene, part)
+        yield
 
 
 @contextlib.contextmanager

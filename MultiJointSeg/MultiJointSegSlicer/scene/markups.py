@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from MultiJointSegLib import anatomy
@@ -22,21 +23,42 @@ PLANE_SIZE_MM = 60.0
 _JOINT_COLOR = (255, 255, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class SharedGeometry:
+    """A named geometry and the measurements that it shows, at least one."""
+
+    label: str
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The geometry, as in `Measurement.geometry`."""
+        return self.measurements[0].geometry[self.label]
+
+
+def shared_geometry(measurements: Sequence[Measurement]) -> list[SharedGeometry]:
+    """Geometries of the measurements, each once, in order."""
+    shown: dict[tuple[str, str], tuple[str, list[Measurement]]] = {}
+    for measurement in measurements:
+        for label, entry in measurement.geometry.items():
+            identity = (measurement.bone, repr(sorted(entry.items())))
+            shown.setdefault(identity, (label, []))[1].append(measurement)
+    return [SharedGeometry(label, tuple(sharing)) for label, sharing in shown.values()]
+
+
 def add_measurement_nodes(scene: Scene, measurements: Sequence[Measurement], *, visible: bool = False) -> list[Node]:
     """Add nodes that show the geometry of measurements; geometry shared by several measurements is shown once.
 
     A point becomes a point list, a line a line, a plane a plane markup; a sphere becomes its diameter along the
     left-right axis, as a line, and a translucent model. Positions are converted from LPS to RAS mm.
     """
-    shown: dict[tuple[str, str], tuple[str, list[Measurement]]] = {}
-    for measurement in measurements:
-        for label, entry in measurement.geometry.items():
-            identity = (measurement.bone, repr(sorted(entry.items())))
-            shown.setdefault(identity, (label, []))[1].append(measurement)
-    nodes: list[Node] = []
-    for label, sharing in shown.values():
-        nodes += _add_entry(scene, sharing[0], label, _name(sharing, label), visible=visible)
-    return nodes
+    parts = shared_geometry(measurements)
+    return [node for part in parts for node in add_geometry_nodes(scene, part, visible=visible)]
+
+
+def add_geometry_nodes(scene: Scene, part: SharedGeometry, *, visible: bool = False) -> list[Node]:
+    """Add the nodes of one geometry."""
+    return _add_entry(scene, part.measurements[0], part.label, _name(part.measurements, part.label), visible=visible)
 
 
 def _name(sharing: Sequence[Measurement], label: str) -> str:

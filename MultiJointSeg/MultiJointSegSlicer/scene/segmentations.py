@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,12 +84,20 @@ def set_reference_geometry(node: Node, image: Any, volume_node: Node | None = No
 
 def add_closed_surfaces(node: Node, surfaces: Mapping[str, Surface]) -> None:
     """Give every segment a closed surface: ours where there is one, by Slicer's own conversion otherwise."""
+    for _ in adding_closed_surfaces(node, surfaces):
+        pass
+
+
+def adding_closed_surfaces(node: Node, surfaces: Mapping[str, Surface]) -> Iterator[None]:
+    """Do the work of `add_closed_surfaces`, a step for every segment."""
     segmentation = node.GetSegmentation()
     for segment_id in segmentation.GetSegmentIDs():
         surface = surfaces.get(segment_id)
         if surface is not None and len(surface.triangles):
             segmentation.GetSegment(segment_id).AddRepresentation(CLOSED_SURFACE, ras_polydata(surface))
+            yield
     segmentation.CreateRepresentation(CLOSED_SURFACE)
+    yield
 
 
 def _segment(bone: Bone, side: str | None, image: Any) -> Any:
