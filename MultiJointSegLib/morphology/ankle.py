@@ -193,7 +193,7 @@ def _bone_line(axis: BoneAxis) -> dict[str, object]:
 
 
 def _dome_error_deg(dome: Dome) -> float:
-    return float(np.degrees(dome.cylinder.quality.residual_mm / (0.5 * dome.scale_mm)))
+    return dome.axis_error_deg
 
 
 def _frontal(dome: Dome, shaft: ShaftAxis) -> Found:

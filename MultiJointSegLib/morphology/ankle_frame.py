@@ -27,6 +27,7 @@ _NEAR_TIBIA = 0.3
 _DOME_DEG = 60.0
 _ROUND_SHARE = 0.05
 _COVERED = 1.4
+_LOOSELY_COVERED = 1.6
 _LARGEST_RESIDUAL = 0.03
 _LARGEST_LEAN_DEG = 15.0
 
@@ -39,6 +40,10 @@ class Dome:
     ----------
     cylinder : CylinderFit
         Axis toward lateral.
+    axis_error_deg : float
+        Standard error of the axis: how far the cylinder's differs from the one that the normals alone give.
+    radius_error_mm : float
+        How far the cylinder's radius differs from that of the circle seen along its axis.
     triangles : int ndarray
         Triangles of the talus on the dome.
     superior, anterior : float ndarray of shape (3,)
@@ -48,6 +53,8 @@ class Dome:
     """
 
     cylinder: CylinderFit
+    axis_error_deg: float
+    radius_error_mm: float
     triangles: np.ndarray
     superior: np.ndarray
     anterior: np.ndarray
@@ -95,11 +102,12 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     vectors = talus.area_vectors_mm2()
     normals = vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
     centers = talus.points_mm[talus.triangles].mean(axis=1)
-    # Up for the talus: from its centroid to where the tibia is nearest.
     distance, _ = cKDTree(tibia.points_mm).query(centers)
-    axis = np.cross(superior, anterior)
-    up = superior
+    by_normals = _axis_across(normals, np.linalg.norm(vectors, axis=1), distance / scale, superior, anterior)
+    # Up for the talus: perpendicular to the axis found so far.
+    axis, up = by_normals, perpendicular(superior, by_normals)
     cylinder: CylinderFit | None = None
+    circle_mm = 0.0
     chosen = np.zeros(0, int)
     for _ in range(5):
         sagittal = np.hypot(normals @ up, normals @ np.cross(axis, up))
@@ -113,8 +121,9 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
         # The circle that most of the dome lies on, seen along the axis, keeps what is left of them out.
         flat = centers[chosen] - np.outer(centers[chosen] @ axis, axis)
         round_part = fit_circle(flat)
-        away = np.abs(np.linalg.norm(flat - round_part.center_mm, axis=1) - round_part.radius_mm)
-        chosen = chosen[away < _ROUND_SHARE * round_part.radius_mm]
+        circle_mm = round_part.radius_mm
+        away = np.abs(np.linalg.norm(flat - round_part.center_mm, axis=1) - circle_mm)
+        chosen = chosen[away < _ROUND_SHARE * circle_mm]
         cylinder = fit_cylinder(centers[chosen], axis=axis)
         axis = cylinder.axis * np.sign(cylinder.axis @ axis)
         up = perpendicular(superior, axis)
@@ -134,7 +143,35 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
         raise LandmarkMissing("The medial malleolus is not found at the side of the talar dome.")
     lateral = axis * -np.sign(side)
     turned = CylinderFit(cylinder.point_mm, lateral, cylinder.radius_mm, cylinder.quality)
-    return Dome(turned, chosen, superior, anterior, scale)
+    axis_error = float(np.hypot(angle_deg(axis, by_normals), np.degrees(cylinder.quality.residual_mm / (0.5 * scale))))
+    radius_error = float(np.hypot(circle_mm - cylinder.radius_mm, cylinder.quality.residual_mm))
+    return Dome(turned, axis_error, radius_error, chosen, superior, anterior, scale)
+
+
+def _axis_across(
+    normals: np.ndarray, areas: np.ndarray, distance: np.ndarray, superior: np.ndarray, anterior: np.ndarray
+) -> np.ndarray:
+    """Rough axis of the dome from the normals of the surface that faces the tibia: the direction they vary least along.
+
+    `distance` is that of each triangle to the tibia in units of the bone's size. Better to start from than the
+    direction across tibia and foot, from which the talocrural axis of real ankles is turned by 20 to 30 degrees.
+    """
+    axis = np.cross(superior, anterior)
+    up = superior
+    for _ in range(8):
+        sagittal = np.hypot(normals @ up, normals @ np.cross(axis, up))
+        facing = (sagittal > 0.85) & (normals @ up > np.cos(np.radians(_DOME_DEG)) * sagittal)
+        chosen = np.flatnonzero(facing & (distance < _NEAR_TIBIA))
+        if len(chosen) < 60:
+            raise LandmarkMissing("The dome of the talus is not found where the talus faces the tibia.")
+        chosen = chosen[distance[chosen] < _LOOSELY_COVERED * np.quantile(distance[chosen], 0.2)]
+        spread = (normals[chosen] * areas[chosen, None]).T @ normals[chosen]
+        found = np.linalg.eigh(spread)[1][:, 0]
+        found = found * np.sign(found @ axis)
+        if angle_deg(found, axis) < 1e-3:
+            break
+        axis, up = found, perpendicular(superior, found)
+    return np.asarray(axis)
 
 
 def bone_axis(surface: Surface, anterior: np.ndarray) -> BoneAxis:

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from MultiJointSegLib.morphology.fits import tukey_weights
-from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, perpendicular, unit
+from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, unit
 from MultiJointSegLib.surface.mesh import Surface
 
 STEP_MM = 1.5
@@ -237,11 +237,6 @@ def _shaft_sections(
         sections.append(section)
         centroids.append(centroid)
     return sections, np.asarray(centroids).reshape(-1, 3)
-
-
-def side_of_shaft(axis: ShaftAxis, point_mm: np.ndarray) -> np.ndarray:
-    """Unit vector from the shaft's axis to a point, perpendicular to the axis."""
-    return perpendicular(point_mm - axis.point_mm, axis.direction)
 
 
 def section_scale_mm(surface: Surface, start: np.ndarray) -> float:

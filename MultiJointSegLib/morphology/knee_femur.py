@@ -11,7 +11,7 @@ from MultiJointSegLib.morphology.fits import SphereFit
 from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, unit
 from MultiJointSegLib.morphology.knee_frame import FemurFrame
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, bridge, extreme_point
-from MultiJointSegLib.morphology.measurement import line, point, sphere
+from MultiJointSegLib.morphology.measurement import line, plane, point, sphere
 from MultiJointSegLib.surface.mesh import Surface
 
 TROCHLEA_LEVEL = 0.45
@@ -24,8 +24,9 @@ _LARGEST_SPHERE_RESIDUAL = 0.05
 
 def shaft_line(frame: FemurFrame) -> dict[str, object]:
     """The femoral shaft axis from the joint to the end of the part used."""
-    ends = [frame.shaft.at(float((p - frame.shaft.point_mm) @ frame.superior)) for p in frame.distal_points_mm[:1]]
-    return line(ends[0], frame.shaft.at(0.5 * frame.shaft.length_mm))
+    shaft = frame.shaft
+    foot = shaft.at(float((frame.distal_points_mm[0] - shaft.point_mm) @ shaft.direction))
+    return line(foot, shaft.at(0.5 * shaft.length_mm))
 
 
 def line_error_deg(length_mm: float) -> float:
@@ -42,7 +43,7 @@ def distal_femoral_angle(frame: FemurFrame) -> Found:
     error = float(np.hypot(frame.shaft.error_deg, line_error_deg(float(np.linalg.norm(flat)))))
     return Found(
         angle_deg(flat, frame.superior),
-        {"shaft": shaft_line(frame), "distal_tangent": line(medial, lateral)},
+        {"shaft": shaft_line(frame), "distal_tangent": line(medial, lateral), "view": plane(medial, frame.posterior)},
         error,
     )
 
@@ -54,7 +55,11 @@ def condylar_axis_angle(frame: FemurFrame) -> Found:
     axis = lateral.center_mm - medial.center_mm
     return Found(
         angle_deg(axis, frame.superior),
-        {"shaft": shaft_line(frame), "condylar_axis": line(medial.center_mm, lateral.center_mm)},
+        {
+            "shaft": shaft_line(frame),
+            "condylar_axis": line(medial.center_mm, lateral.center_mm),
+            "view": plane(medial.center_mm, frame.posterior),
+        },
         float(np.hypot(frame.shaft.error_deg, line_error_deg(float(np.linalg.norm(axis))))),
     )
 
@@ -74,7 +79,8 @@ def condyle_radius(frame: FemurFrame, side: int) -> Found:
     """Radius of a posterior condyle's sphere."""
     frame.need_side()
     fit = round_condyle(frame, side)
-    return Found(fit.radius_mm, {"sphere": sphere(fit.center_mm, fit.radius_mm)}, fit.quality.residual_mm)
+    shown = {"sphere": sphere(fit.center_mm, fit.radius_mm), "view": plane(fit.center_mm, frame.mediolateral)}
+    return Found(fit.radius_mm, shown, fit.quality.residual_mm)
 
 
 def condyle_distance(frame: FemurFrame) -> Found:
@@ -83,7 +89,7 @@ def condyle_distance(frame: FemurFrame) -> Found:
     error = float(np.hypot(first.quality.residual_mm, second.quality.residual_mm))
     return Found(
         float(np.linalg.norm(second.center_mm - first.center_mm)),
-        {"axis": line(first.center_mm, second.center_mm)},
+        {"axis": line(first.center_mm, second.center_mm), "view": plane(first.center_mm, frame.superior)},
         error,
     )
 
@@ -95,7 +101,7 @@ def bicondylar_width(femur: Surface, frame: FemurFrame) -> Found:
     ends = extreme_point(points, -frame.mediolateral), extreme_point(points, frame.mediolateral)
     return Found(
         float((ends[1] - ends[0]) @ frame.mediolateral),
-        {"width": line(*ends)},
+        {"width": line(*ends), "view": plane(ends[0], frame.posterior)},
         float(np.sqrt(2.0) * CONTACT_ERROR_MM),
     )
 
@@ -103,6 +109,7 @@ def bicondylar_width(femur: Surface, frame: FemurFrame) -> Found:
 def posterior_offset(frame: FemurFrame, side: int) -> Found:
     """Distance of a posterior condyle behind the tangent to the posterior cortex of the shaft."""
     frame.need_side()
+    # Landmarks of the shaft first: without it the reason is the shaft's.
     cortex = np.array([extreme_point(s.segments_mm.reshape(-1, 3), frame.posterior) for s in frame.shaft.sections])
     # Least squares line of the cortex in the sagittal plane.
     along, back = cortex @ frame.superior, cortex @ frame.posterior
@@ -114,7 +121,13 @@ def posterior_offset(frame: FemurFrame, side: int) -> Found:
     reach = float(abs(condyle @ frame.superior - along.mean()))
     spread = float(np.std(back - level - slope * along))
     error = float(np.hypot(CONTACT_ERROR_MM, np.radians(frame.shaft.error_deg) * reach + spread))
-    return Found(gap * cosine, {"offset": line(foot, condyle)}, error)
+    behind = condyle @ frame.posterior - gap
+    ends = [
+        condyle + x * frame.superior + (level + slope * (condyle @ frame.superior + x) - behind - gap) * frame.posterior
+        for x in (-10.0, float(along.max() - condyle @ frame.superior))
+    ]
+    shown = {"offset": line(foot, condyle), "cortex": line(*ends), "view": plane(condyle, frame.mediolateral)}
+    return Found(gap * cosine, shown, error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,12 +168,13 @@ def trochlea(femur: Surface, frame: FemurFrame) -> Trochlea:
     return Trochlea(medial, lateral, groove)
 
 
-def _shown(t: Trochlea) -> dict[str, dict[str, object]]:
+def _shown(t: Trochlea, frame: FemurFrame) -> dict[str, dict[str, object]]:
     n = len(t.groove_mm) // 2
     return {
         "medial_facet": line(t.groove_mm[n], t.medial_mm[n]),
         "lateral_facet": line(t.groove_mm[n], t.lateral_mm[n]),
         "groove": point(t.groove_mm[n]),
+        "section": plane(t.groove_mm[n], frame.superior),
     }
 
 
@@ -172,14 +186,16 @@ def sulcus_angle(t: Trochlea, frame: FemurFrame) -> Found:
         a, b = medial - groove, lateral - groove
         angles.append(angle_deg(a - (a @ along) * along, b - (b @ along) * along))
     width = float(np.mean((t.lateral_mm - t.medial_mm) @ frame.mediolateral))
-    return Found(float(np.mean(angles)), _shown(t), float(np.hypot(np.std(angles), 2.0 * line_error_deg(0.5 * width))))
+    return Found(
+        float(np.mean(angles)), _shown(t, frame), float(np.hypot(np.std(angles), 2.0 * line_error_deg(0.5 * width)))
+    )
 
 
 def trochlear_depth(t: Trochlea, frame: FemurFrame) -> Found:
     """Mean height of both facet peaks above the groove, perpendicular to the posterior condylar line."""
     back = frame.posterior
     depths = t.groove_mm @ back - 0.5 * (t.medial_mm @ back + t.lateral_mm @ back)
-    return Found(float(depths.mean()), _shown(t), float(np.hypot(depths.std(), np.sqrt(1.5) * CONTACT_ERROR_MM)))
+    return Found(float(depths.mean()), _shown(t, frame), float(np.hypot(depths.std(), np.sqrt(1.5) * CONTACT_ERROR_MM)))
 
 
 def notch_width_index(femur: Surface, frame: FemurFrame) -> Found:
@@ -213,6 +229,7 @@ def notch_width_index(femur: Surface, frame: FemurFrame) -> Found:
             shown["notch"] = line(ends[0], ends[1])
     sides = [center + float(x) * frame.mediolateral for x in (across.min(), across.max())]
     shown["condyles"] = line(sides[0], sides[1])
+    shown["section"] = plane(center, frame.superior)
     error = float(np.hypot(np.std(indices), np.sqrt(2.0) * CONTACT_ERROR_MM / total))
     return Found(float(np.mean(indices)), shown, error)
 

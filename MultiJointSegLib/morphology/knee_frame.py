@@ -1,8 +1,11 @@
 """Axes and directions of the knee, from the bones alone.
 
-Nothing is assumed about the pose or the scanner's axes. Superior is along the femoral shaft, away from the tibia.
+Nothing is assumed about the pose or the scanner's axes. Superior is along the shaft, away from the joint. Where too
+little of a shaft is in view for its axis, superior is only roughly along the bone and made perpendicular to the line
+through both condyles (femur) or both plateaus (tibia); what is measured against the shaft is then not given.
 Anterior is where the patella lies, then refined: mediolateral is the tangent to both posterior condyles. Lateral is
-where the fibula lies; without it medial and lateral are not known and what depends on them is not measured.
+where the fibula lies; without it medial and lateral are not known and what depends on them is not measured, unless the
+side of the body is given.
 """
 
 from __future__ import annotations
@@ -19,81 +22,116 @@ from MultiJointSegLib.morphology.axes import (
     section_axes,
     section_scale_mm,
     shaft_axis,
-    side_of_shaft,
 )
 from MultiJointSegLib.morphology.fits import SphereFit, fit_sphere
-from MultiJointSegLib.morphology.frames import LandmarkMissing, perpendicular
+from MultiJointSegLib.morphology.frames import LandmarkMissing, perpendicular, unit
 from MultiJointSegLib.morphology.landmarks import extreme_point, joint_point
 from MultiJointSegLib.surface.mesh import Surface
 
 SHAFT_FROM, SHAFT_TO, SHAFT_SHORTEST = 1.05, 2.7, 0.25
 """Part of a shaft used for its axis, in units of `section_scale_mm` from the bone's end at the joint."""
 
+LARGEST_SHAFT_ERROR_DEG = 4.0
+"""A shaft axis known less well is not used for angles; on short shafts the flare of the bone makes it wrong."""
+
 _CONDYLES = 0.65
+_PLATEAU_LEVEL = 0.3
 _PATCH_DEG = (-60.0, 15.0)
 """Part of a posterior condyle that its sphere is fitted to: direction of the normal above (+) or below (-) posterior.
 Farther up the growing epiphysis is not round, farther down the distal facet begins."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FemurFrame:
-    """Distal femur.
+class BoneAxis:
+    """Long direction of femur or tibia as far as it can be known.
 
     Parameters
     ----------
-    shaft : ShaftAxis
-        Direction superior.
+    outward : float ndarray of shape (3,)
+        Unit vector away from the joint.
     scale_mm : float
         See `section_scale_mm`.
-    mediolateral : float ndarray of shape (3,)
-        Unit vector along the tangent to both posterior condyles, perpendicular to the shaft; toward lateral when
-        `lateral_known`.
-    posterior : float ndarray of shape (3,)
-        Unit vector perpendicular to shaft and mediolateral.
+    shaft : ShaftAxis or None
+        Axis of the shaft, None when too little of it is in view.
+    reason : str
+        Why there is no shaft axis, else "".
+    """
+
+    outward: np.ndarray
+    scale_mm: float
+    shaft: ShaftAxis | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KneeFrame:
+    """Directions of one bone of the knee.
+
+    Parameters
+    ----------
+    bone_axis : BoneAxis
+    superior, mediolateral, posterior : float ndarray of shape (3,)
+        Unit vectors, perpendicular to each other; mediolateral points to lateral when `lateral_known`.
     lateral_known : bool
+    """
+
+    bone_axis: BoneAxis
+    superior: np.ndarray
+    mediolateral: np.ndarray
+    posterior: np.ndarray
+    lateral_known: bool
+
+    @property
+    def scale_mm(self) -> float:
+        """Size of the bone's end at the joint."""
+        return self.bone_axis.scale_mm
+
+    @property
+    def shaft(self) -> ShaftAxis:
+        """Axis of the shaft, direction away from the joint; `LandmarkMissing` when too little of it is in view."""
+        if self.bone_axis.shaft is None:
+            raise LandmarkMissing(self.bone_axis.reason)
+        return self.bone_axis.shaft
+
+    @property
+    def note(self) -> str:
+        """What to know of values that are measured without the shaft's axis; "" where the axis is known."""
+        if self.bone_axis.shaft is not None:
+            return ""
+        return "Too little of the shaft is in view for its axis; directions come from the bone's end at the joint."
+
+    def need_side(self) -> None:
+        """Raise `LandmarkMissing` when medial and lateral are not known."""
+        if not self.lateral_known:
+            raise LandmarkMissing(
+                "Medial and lateral are told apart by the fibula, which is not among the segmented bones; "
+                "segment it or give the side of the body."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FemurFrame(KneeFrame):
+    """Distal femur; mediolateral is the tangent to both posterior condyles, perpendicular to superior.
+
+    Parameters
+    ----------
     posterior_points_mm, distal_points_mm : float ndarray of shape (2, 3)
         Most posterior and most distal point of each condyle: medial, lateral.
     spheres : tuple of SphereFit
         Of the posterior condyles: medial, lateral.
     """
 
-    shaft: ShaftAxis
-    scale_mm: float
-    mediolateral: np.ndarray
-    posterior: np.ndarray
-    lateral_known: bool
     posterior_points_mm: np.ndarray
     distal_points_mm: np.ndarray
     spheres: tuple[SphereFit, SphereFit]
 
-    @property
-    def superior(self) -> np.ndarray:
-        """Unit vector along the shaft."""
-        return self.shaft.direction
-
-    def need_side(self) -> None:
-        """Raise `LandmarkMissing` when medial and lateral are not known."""
-        if not self.lateral_known:
-            raise LandmarkMissing(
-                "Medial and lateral are told apart by the fibula, which is not among the segmented bones."
-            )
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TibiaFrame:
-    """Proximal tibia; mediolateral is the longest axis of the cross-section under the plateau."""
+class TibiaFrame(KneeFrame):
+    """Proximal tibia; mediolateral is the longest axis of the cross-section under the plateau, at `center_mm`."""
 
-    shaft: ShaftAxis
-    scale_mm: float
-    mediolateral: np.ndarray
-    posterior: np.ndarray
-    lateral_known: bool
     center_mm: np.ndarray
-
-    @property
-    def superior(self) -> np.ndarray:
-        """Unit vector along the shaft, toward the knee."""
-        return -self.shaft.direction
+    on_edge: np.ndarray | None
 
 
 def needed(surfaces: Mapping[str, Surface], *bones: str) -> tuple[Surface, ...]:
@@ -104,46 +142,90 @@ def needed(surfaces: Mapping[str, Surface], *bones: str) -> tuple[Surface, ...]:
     return tuple(surfaces[b] for b in bones)
 
 
-def _shaft(surface: Surface, joint_mm: np.ndarray, on_edge: np.ndarray | None, name: str) -> tuple[ShaftAxis, float]:
+def _bone_axis(surface: Surface, joint_mm: np.ndarray, on_edge: np.ndarray | None, name: str) -> BoneAxis:
     start = outward_direction(surface, joint_mm)
     scale = section_scale_mm(surface, start)
-    axis = shaft_axis(
-        surface,
-        start=start,
-        from_mm=SHAFT_FROM * scale,
-        to_mm=SHAFT_TO * scale,
-        shortest_mm=SHAFT_SHORTEST * scale,
-        on_edge=on_edge,
-        name=name,
-    )
-    return axis, scale
+    try:
+        shaft = shaft_axis(
+            surface,
+            start=start,
+            from_mm=SHAFT_FROM * scale,
+            to_mm=SHAFT_TO * scale,
+            shortest_mm=SHAFT_SHORTEST * scale,
+            on_edge=on_edge,
+            name=name,
+        )
+    except LandmarkMissing as error:
+        return BoneAxis(start, scale, None, str(error))
+    if shaft.error_deg > LARGEST_SHAFT_ERROR_DEG:
+        reason = (
+            f"The shaft axis of the {name} is known to {shaft.error_deg:.0f} degrees only, accepted are "
+            f"{LARGEST_SHAFT_ERROR_DEG:.0f}: {shaft.length_mm:.0f} mm of an uneven shaft are in view."
+        )
+        return BoneAxis(start, scale, None, reason)
+    return BoneAxis(shaft.direction, scale, shaft, "")
 
 
-def femur_frame(surfaces: Mapping[str, Surface], on_edge: Mapping[str, np.ndarray]) -> FemurFrame:
-    """Find the frame of the distal femur.
+def lateral_direction(surfaces: Mapping[str, Surface], side: str | None) -> np.ndarray | None:
+    """Roughly toward lateral: to the fibula, else away from the body's middle when the side is given."""
+    if "fibula" in surfaces and "tibia" in surfaces:
+        offset = surfaces["fibula"].points_mm.mean(axis=0) - surfaces["tibia"].points_mm.mean(axis=0)
+        return np.asarray(offset)
+    # The patient's left is +x in LPS.
+    return None if side is None else np.array([1.0 if side == "left" else -1.0, 0.0, 0.0])
+
+
+def femur_frame(
+    surfaces: Mapping[str, Surface], on_edge: Mapping[str, np.ndarray], side: str | None = None
+) -> FemurFrame:
+    """Find the frame of the distal femur; `side` ("left", "right") stands in for a missing fibula.
 
     Raises
     ------
     LandmarkMissing
-        If femur or tibia are missing, the shaft is cut too short, or the condyles are not found.
+        If femur or tibia are missing, or the condyles are not found.
     """
     femur, tibia = needed(surfaces, "femur", "tibia")
-    shaft, scale = _shaft(femur, joint_point(femur, tibia), on_edge.get("femur"), "femur")
-    height = femur.points_mm @ shaft.direction
+    axis = _bone_axis(femur, joint_point(femur, tibia), on_edge.get("femur"), "femur")
+    superior = axis.outward
+    lateral = lateral_direction(surfaces, side)
+    middle = femur.points_mm.mean(axis=0) if axis.shaft is None else axis.shaft.point_mm
+    posterior = _posterior(surfaces, femur, superior, middle, axis.scale_mm)
+    rounds = 1 if axis.shaft is not None else 4
+    for _ in range(rounds):
+        across, posterior, back, down = _condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
+        spheres = _condyle_spheres(femur, superior, across, posterior, axis.scale_mm)
+        if axis.shaft is None:
+            # The line through the condyles is more telling than a rough direction along the bone.
+            superior = perpendicular(axis.outward, unit(spheres[1].center_mm - spheres[0].center_mm))
+            posterior = perpendicular(posterior, superior)
+    return FemurFrame(axis, superior, across, posterior, lateral is not None, back, down, spheres)
+
+
+def _posterior(
+    surfaces: Mapping[str, Surface], femur: Surface, superior: np.ndarray, middle: np.ndarray, scale: float
+) -> np.ndarray:
+    """Roughly posterior: away from the patella, else where the condyles lie behind the shaft."""
+    height = femur.points_mm @ superior
     condyles = femur.points_mm[height < height.min() + _CONDYLES * scale]
-    # The condyles lie behind the shaft's axis; the patella must lie on the other side.
-    posterior = side_of_shaft(shaft, condyles.mean(axis=0))
+    posterior = perpendicular(condyles.mean(axis=0) - middle, superior)
     if "patella" in surfaces:
-        anterior = side_of_shaft(shaft, surfaces["patella"].points_mm.mean(axis=0))
+        anterior = perpendicular(surfaces["patella"].points_mm.mean(axis=0) - middle, superior)
         if anterior @ posterior > 0.3:
             raise LandmarkMissing(
                 "Front and back of the femur are not clear: patella and condyles lie on the same side of the shaft."
             )
         posterior = -anterior
-    lateral: np.ndarray | None = None
-    if "fibula" in surfaces:
-        lateral = surfaces["fibula"].points_mm.mean(axis=0) - tibia.points_mm.mean(axis=0)
-    across = np.cross(shaft.direction, posterior)
+    return posterior
+
+
+def _condyle_tangents(
+    femur: Surface, superior: np.ndarray, posterior: np.ndarray, lateral: np.ndarray | None, scale: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mediolateral, posterior, most posterior and most distal points (2, 3) of the condyles: medial, lateral."""
+    height = femur.points_mm @ superior
+    condyles = femur.points_mm[height < height.min() + _CONDYLES * scale]
+    across = np.cross(superior, posterior)
     back = np.zeros((2, 3))
     for _ in range(40):
         previous = across
@@ -151,15 +233,14 @@ def femur_frame(surfaces: Mapping[str, Surface], on_edge: Mapping[str, np.ndarra
             across = -across
         first, second = _halves(condyles, across)
         back = np.stack([extreme_point(first, posterior), extreme_point(second, posterior)])
-        across = perpendicular(back[1] - back[0], shaft.direction)
-        turned = np.cross(shaft.direction, across)
+        across = perpendicular(back[1] - back[0], superior)
+        turned = np.cross(superior, across)
         posterior = turned * np.sign(turned @ posterior)
         if np.abs(across - previous).max() < 1e-9:
             break
     first, second = _halves(condyles, across)
-    down = np.stack([extreme_point(first, -shaft.direction), extreme_point(second, -shaft.direction)])
-    spheres = _condyle_spheres(femur, shaft.direction, across, posterior, scale)
-    return FemurFrame(shaft, scale, across, posterior, lateral is not None, back, down, spheres)
+    down = np.stack([extreme_point(first, -superior), extreme_point(second, -superior)])
+    return across, posterior, back, down
 
 
 def _halves(points: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -195,20 +276,39 @@ def _condyle_spheres(
 
 
 def tibia_frame(
-    surfaces: Mapping[str, Surface], on_edge: Mapping[str, np.ndarray], posterior: np.ndarray
+    surfaces: Mapping[str, Surface],
+    on_edge: Mapping[str, np.ndarray],
+    posterior: np.ndarray,
+    side: str | None = None,
 ) -> TibiaFrame:
     """Find the frame of the proximal tibia; `posterior` is roughly that direction (of the femur).
 
     Raises
     ------
     LandmarkMissing
-        If femur or tibia are missing or the shaft is cut too short.
+        If femur or tibia are missing, or the plateau is not found.
     """
     femur, tibia = needed(surfaces, "femur", "tibia")
-    shaft, scale = _shaft(tibia, joint_point(femur, tibia), on_edge.get("tibia"), "tibia")
-    superior = -shaft.direction
+    axis = _bone_axis(tibia, joint_point(femur, tibia), on_edge.get("tibia"), "tibia")
+    superior = -axis.outward
+    lateral = lateral_direction(surfaces, side)
+    if axis.shaft is None:
+        # Seen from the front, the shaft is nearly perpendicular to the plateau; seen from the side it is not.
+        for _ in range(3):
+            across, back, _ = _plateau_axes(tibia, superior, posterior, axis.scale_mm)
+            superior = perpendicular(superior, _plateau_line(tibia, superior, across, axis.scale_mm))
+    across, back, center = _plateau_axes(tibia, superior, posterior, axis.scale_mm)
+    if lateral is not None:
+        across = across * np.sign(lateral @ across)
+    return TibiaFrame(axis, superior, across, back, lateral is not None, center, on_edge.get("tibia"))
+
+
+def _plateau_axes(
+    tibia: Surface, superior: np.ndarray, posterior: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Longest axis of the cross-section under the plateau, posterior, and the section's center (3,)."""
     top = float((tibia.points_mm @ superior).max())
-    section = cross_section(tibia, superior * (top - 0.3 * scale), superior)
+    section = cross_section(tibia, superior * (top - _PLATEAU_LEVEL * scale), superior)
     part, _, center = section.largest()
     if part < 0:
         raise LandmarkMissing("The tibial plateau is not found.")
@@ -216,8 +316,23 @@ def tibia_frame(
     back = np.cross(superior, across)
     if abs(back @ posterior) < 0.5:
         raise LandmarkMissing("The tibial plateau is not wider from side to side than from front to back.")
-    back = back * np.sign(back @ posterior)
-    if "fibula" in surfaces:
-        lateral = surfaces["fibula"].points_mm.mean(axis=0) - tibia.points_mm.mean(axis=0)
-        across = across * np.sign(lateral @ across)
-    return TibiaFrame(shaft, scale, across, back, "fibula" in surfaces, center)
+    return across, back * np.sign(back @ posterior), center
+
+
+def _plateau_line(tibia: Surface, superior: np.ndarray, across: np.ndarray, scale: float) -> np.ndarray:
+    """Unit vector from the mean of the upward surface of one compartment to that of the other."""
+    vectors = tibia.area_vectors_mm2()
+    areas = np.linalg.norm(vectors, axis=1)
+    centers = tibia.points_mm[tibia.triangles].mean(axis=1)
+    height = centers @ superior
+    flat = (vectors @ superior > 0.85 * areas) & (height > height.max() - _PLATEAU_LEVEL * scale)
+    along = centers @ across
+    if flat.sum() < 20:
+        raise LandmarkMissing("The tibial plateau is not found.")
+    middle = 0.5 * (along[flat].min() + along[flat].max())
+    # Without the eminence in the middle.
+    sides = [flat & ((along - middle) * sign > 0.15 * scale) for sign in (-1.0, 1.0)]
+    if not all(s.any() for s in sides):
+        raise LandmarkMissing("The tibial plateau is not found.")
+    ends = [areas[s] @ centers[s] / areas[s].sum() for s in sides]
+    return unit(ends[1] - ends[0])

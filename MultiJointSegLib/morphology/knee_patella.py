@@ -10,7 +10,7 @@ from MultiJointSegLib.morphology.axes import cross_section, section_axes
 from MultiJointSegLib.morphology.frames import Found, LandmarkMissing
 from MultiJointSegLib.morphology.knee_frame import FemurFrame
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
-from MultiJointSegLib.morphology.measurement import line, point
+from MultiJointSegLib.morphology.measurement import line, plane, point
 from MultiJointSegLib.surface.mesh import Surface
 
 _LEVELS = np.linspace(0.35, 0.75, 5)
@@ -35,7 +35,8 @@ def _sagittal(vector: np.ndarray, frame: FemurFrame) -> float:
 def length(patella: Surface, frame: FemurFrame) -> Found:
     """Greatest sagittal length."""
     low, high = poles(patella, frame)
-    return Found(_sagittal(high - low, frame), {"length": line(low, high)}, float(np.sqrt(2.0) * CONTACT_ERROR_MM))
+    shown = {"length": line(low, high), "view": plane(low, frame.mediolateral)}
+    return Found(_sagittal(high - low, frame), shown, float(np.sqrt(2.0) * CONTACT_ERROR_MM))
 
 
 def pole_tuberosity(patella: Surface, frame: FemurFrame, tuberosity: np.ndarray) -> Found:
@@ -43,7 +44,11 @@ def pole_tuberosity(patella: Surface, frame: FemurFrame, tuberosity: np.ndarray)
     low, _ = poles(patella, frame)
     return Found(
         float(np.linalg.norm(tuberosity - low)),
-        {"distance": line(low, tuberosity), "tuberosity": point(tuberosity)},
+        {
+            "distance": line(low, tuberosity),
+            "tuberosity": point(tuberosity),
+            "view": plane(tuberosity, frame.mediolateral),
+        },
         float(np.hypot(CONTACT_ERROR_MM, 4.0 * CONTACT_ERROR_MM)),
     )
 
@@ -79,5 +84,6 @@ def tilt(patella: Surface, frame: FemurFrame) -> Found:
         if share == _LEVELS[len(_LEVELS) // 2]:
             ends = [center + float(v) * long for v in ((outline @ long).min(), (outline @ long).max())]
             shown["transverse_axis"] = line(ends[0], ends[1])
+    shown["view"] = plane(patella.points_mm.mean(axis=0), frame.superior)
     shown["posterior_condyles"] = line(*frame.posterior_points_mm)
     return Found(float(np.mean(angles)), shown, float(np.std(angles)))

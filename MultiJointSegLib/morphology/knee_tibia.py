@@ -12,19 +12,21 @@ from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg
 from MultiJointSegLib.morphology.knee_femur import Trochlea, line_error_deg, shaft_line
 from MultiJointSegLib.morphology.knee_frame import FemurFrame, TibiaFrame
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, extreme_point
-from MultiJointSegLib.morphology.measurement import line, point
+from MultiJointSegLib.morphology.measurement import line, plane, point
 from MultiJointSegLib.surface.mesh import Surface
 
 _PLATEAU_OFFSET = 0.25
 _SECTIONS = (-0.03, -0.015, 0.0, 0.015, 0.03)
 _CONCAVE_SHARE = 0.45
 _TUBEROSITY = (0.3, 1.1)
+_TUBEROSITY_MARGIN = 0.08
 
 
 def tibial_shaft_line(frame: TibiaFrame) -> dict[str, object]:
     """The tibial shaft axis from the plateau to the end of the part used."""
-    up = float((frame.center_mm - frame.shaft.point_mm) @ frame.shaft.direction)
-    return line(frame.shaft.at(up), frame.shaft.at(0.5 * frame.shaft.length_mm))
+    shaft = frame.shaft
+    up = float((frame.center_mm - shaft.point_mm) @ shaft.direction)
+    return line(shaft.at(up), shaft.at(0.5 * shaft.length_mm))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,35 +97,35 @@ def _rims(flat: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
 
 def posterior_slope(tibia: Surface, frame: TibiaFrame, sign: float) -> Found:
     """Posterior slope of one compartment against the perpendicular of the shaft axis."""
-    if not frame.lateral_known:
-        raise LandmarkMissing(
-            "Medial and lateral are told apart by the fibula, which is not among the segmented bones."
-        )
+    frame.need_side()
+    shaft = frame.shaft
     side = plateau_side(tibia, frame, sign)
     n = len(side.slopes_deg) // 2
     length = float(np.linalg.norm(side.posterior_mm[n] - side.anterior_mm[n]))
-    error = float(np.sqrt(frame.shaft.error_deg**2 + side.slopes_deg.std() ** 2 + line_error_deg(length) ** 2))
+    error = float(np.sqrt(shaft.error_deg**2 + side.slopes_deg.std() ** 2 + line_error_deg(length) ** 2))
     return Found(
         float(side.slopes_deg.mean()),
-        {"shaft": tibial_shaft_line(frame), "plateau": line(side.anterior_mm[n], side.posterior_mm[n])},
+        {
+            "shaft": tibial_shaft_line(frame),
+            "plateau": line(side.anterior_mm[n], side.posterior_mm[n]),
+            "section": plane(side.anterior_mm[n], frame.mediolateral),
+        },
         error,
     )
 
 
 def proximal_tibial_angle(tibia: Surface, frame: TibiaFrame) -> Found:
     """Angle on the medial side between shaft axis and plateau line, in the coronal plane of the tibia."""
-    if not frame.lateral_known:
-        raise LandmarkMissing(
-            "Medial and lateral are told apart by the fibula, which is not among the segmented bones."
-        )
+    frame.need_side()
+    shaft = frame.shaft
     medial = plateau_side(tibia, frame, -1.0).middle_mm
     lateral = plateau_side(tibia, frame, 1.0).middle_mm
     across = medial - lateral
     flat = across - (across @ frame.posterior) * frame.posterior
-    error = float(np.hypot(frame.shaft.error_deg, line_error_deg(float(np.linalg.norm(flat)))))
+    error = float(np.hypot(shaft.error_deg, line_error_deg(float(np.linalg.norm(flat)))))
     return Found(
         angle_deg(flat, -frame.superior),
-        {"shaft": tibial_shaft_line(frame), "plateau": line(medial, lateral)},
+        {"shaft": tibial_shaft_line(frame), "plateau": line(medial, lateral), "view": plane(medial, frame.posterior)},
         error,
     )
 
@@ -135,7 +137,7 @@ def plateau_width(tibia: Surface, frame: TibiaFrame) -> Found:
     ends = extreme_point(points, -frame.mediolateral), extreme_point(points, frame.mediolateral)
     return Found(
         float((ends[1] - ends[0]) @ frame.mediolateral),
-        {"width": line(*ends)},
+        {"width": line(*ends), "view": plane(ends[0], frame.posterior)},
         float(np.sqrt(2.0) * CONTACT_ERROR_MM),
     )
 
@@ -143,6 +145,7 @@ def plateau_width(tibia: Surface, frame: TibiaFrame) -> Found:
 def tibiofemoral_angle(femur: FemurFrame, tibia: TibiaFrame) -> Found:
     """Valgus of the tibial against the femoral shaft axis in the coronal plane of the femur."""
     femur.need_side()
+    shafts = {"femoral_shaft": shaft_line(femur), "tibial_shaft": tibial_shaft_line(tibia)}
     coronal = tibia.superior - (tibia.superior @ femur.posterior) * femur.posterior
     # Seen from the front, the tibia's distal part deviates to the lateral side in valgus.
     value = float(np.degrees(np.arctan2(-coronal @ femur.mediolateral, coronal @ femur.superior)))
@@ -151,22 +154,23 @@ def tibiofemoral_angle(femur: FemurFrame, tibia: TibiaFrame) -> Found:
         note = f"The knee is flexed by {flexion_deg(femur, tibia):.0f} degrees: the angle depends on rotation too."
     return Found(
         value,
-        {"femoral_shaft": shaft_line(femur), "tibial_shaft": tibial_shaft_line(tibia)},
+        {**shafts, "view": plane(tibia.center_mm, femur.posterior)},
         float(np.hypot(femur.shaft.error_deg, tibia.shaft.error_deg)),
         note,
     )
 
 
 def flexion_deg(femur: FemurFrame, tibia: TibiaFrame) -> float:
-    """Angle between both shaft axes in the sagittal plane of the femur; flexion is positive."""
+    """Angle between both bones in the sagittal plane of the femur; flexion is positive."""
     return float(np.degrees(np.arctan2(-tibia.superior @ femur.posterior, tibia.superior @ femur.superior)))
 
 
 def flexion(femur: FemurFrame, tibia: TibiaFrame) -> Found:
     """Flexion of the knee."""
+    shafts = {"femoral_shaft": shaft_line(femur), "tibial_shaft": tibial_shaft_line(tibia)}
     return Found(
         flexion_deg(femur, tibia),
-        {"femoral_shaft": shaft_line(femur), "tibial_shaft": tibial_shaft_line(tibia)},
+        {**shafts, "view": plane(tibia.center_mm, femur.mediolateral)},
         float(np.hypot(femur.shaft.error_deg, tibia.shaft.error_deg)),
     )
 
@@ -174,12 +178,27 @@ def flexion(femur: FemurFrame, tibia: TibiaFrame) -> Found:
 def tuberosity_point(tibia: Surface, frame: TibiaFrame, femur: FemurFrame) -> np.ndarray:
     """Most anterior part of the proximal tibia below the plateau, mean of the surface within half a millimeter.
 
-    Anterior is that of the femur, made perpendicular to the tibial shaft.
+    Anterior is that of the femur, made perpendicular to the tibia's long direction.
+
+    Raises
+    ------
+    LandmarkMissing
+        If the most anterior part lies where the search, or the bone in view, ends.
     """
     back = perpendicular(femur.posterior, frame.superior)
-    height = float((tibia.points_mm @ frame.superior).max()) - tibia.points_mm @ frame.superior
-    near = (height > _TUBEROSITY[0] * frame.scale_mm) & (height < _TUBEROSITY[1] * frame.scale_mm)
-    return extreme_point(tibia.points_mm[near], -back, within_mm=0.5)
+    depth = float((tibia.points_mm @ frame.superior).max()) - tibia.points_mm @ frame.superior
+    start, end = (share * frame.scale_mm for share in _TUBEROSITY)
+    if frame.on_edge is not None and frame.on_edge.any():
+        cut = depth[tibia.triangles[frame.on_edge]]
+        end = min(end, float(cut[cut > start].min(initial=np.inf)))
+    found = extreme_point(tibia.points_mm[(depth > start) & (depth < end)], -back, within_mm=0.5)
+    at = float((tibia.points_mm @ frame.superior).max() - found @ frame.superior)
+    if at > end - _TUBEROSITY_MARGIN * frame.scale_mm:
+        raise LandmarkMissing(
+            "The tibial tuberosity is not found: the most anterior bone below the plateau lies where the bone in "
+            f"view, or the search, ends ({at:.0f} mm below the plateau)."
+        )
+    return found
 
 
 def tuberosity_groove_distance(tibia: Surface, tibia_axes: TibiaFrame, femur: FemurFrame, t: Trochlea) -> Found:
@@ -191,13 +210,15 @@ def tuberosity_groove_distance(tibia: Surface, tibia_axes: TibiaFrame, femur: Fe
     value = float(tuberosity @ femur.mediolateral - grooves.mean())
     bent = flexion_deg(femur, tibia_axes)
     note = f"Knee flexed by {bent:.0f} degrees; the distance is smaller in flexion than in extension."
+    known = femur.bone_axis.shaft is not None and tibia_axes.bone_axis.shaft is not None
     return Found(
         value,
         {
             "tuberosity": point(tuberosity),
             "groove": point(groove),
             "distance": line(tuberosity - value * femur.mediolateral, tuberosity),
+            "view": plane(groove, femur.superior),
         },
         float(np.hypot(grooves.std(), 2.0 * CONTACT_ERROR_MM)),
-        note if bent > 10.0 else "",
+        note if known and bent > 10.0 else "",
     )

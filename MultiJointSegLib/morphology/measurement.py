@@ -40,7 +40,8 @@ class Measurement:
         Source of the definition or formula (DOI), "" where it is elementary.
     geometry : dict of str to dict
         Named points, lines, spheres and planes in LPS mm, each made by `point`, `line`, `sphere` or `plane` and holding
-        plain lists and numbers only, so that it goes into JSON as it is.
+        plain lists and numbers only, so that it goes into JSON as it is. A plane named "view" is only the plane in
+        which it is best seen, one named "section" the plane in which it is measured.
     reason : str
         Why `value` is None; "" otherwise.
     error_estimate : float or None

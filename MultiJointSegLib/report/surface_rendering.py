@@ -33,7 +33,8 @@ _DISTANCE_MM = 1000.0
 """From the bones to the viewer; without effect on the picture of a parallel projection."""
 
 
-def _actor(surface: Surface, color: tuple[int, int, int]) -> vtkActor:
+def surface_actor(surface: Surface, color: tuple[int, int, int]) -> vtkActor:
+    """What draws one bone (LPS mm) in a color (RGB 0..255)."""
     normals = vtkPolyDataNormals()
     normals.SetInputData(to_polydata(surface))
     normals.SetFeatureAngle(_FEATURE_ANGLE_DEG)
@@ -85,7 +86,7 @@ def draw_surfaces(
     renderer = vtkRenderer()
     renderer.SetBackground(1, 1, 1)
     for surface, color in zip(surfaces, colors, strict=True):
-        renderer.AddActor(_actor(surface, color))
+        renderer.AddActor(surface_actor(surface, color))
     vtkLightKit().AddLightsToRenderer(renderer)
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)

@@ -41,6 +41,8 @@ def shared_geometry(measurements: Sequence[Measurement]) -> list[SharedGeometry]
     shown: dict[tuple[str, str], tuple[str, list[Measurement]]] = {}
     for measurement in measurements:
         for label, entry in measurement.geometry.items():
+            if label == "view":  # only the direction to look from
+                continue
             identity = (measurement.bone, repr(sorted(entry.items())))
             shown.setdefault(identity, (label, []))[1].append(measurement)
     return [SharedGeometry(label, tuple(sharing)) for label, sharing in shown.values()]
