@@ -69,7 +69,7 @@ def read_series(series: SeriesSummary) -> Volume:
     )
     pitch_mm = _slice_pitch(series, positions[order])
     _check_lateral(series, frames, pitch_mm)
-    array = _pixels(frames, series)
+    array = read_pixels(frames, series)
     axes = np.asarray(frames[0].axes)
     row, column = axes[:3], axes[3:]
     pixel_mm = frames[0].pixel_mm or (1.0, 1.0)
@@ -116,8 +116,8 @@ def _check_lateral(series: SeriesSummary, frames: Sequence[DicomFrame], pitch_mm
         )
 
 
-def _pixels(frames: Sequence[DicomFrame], series: SeriesSummary) -> np.ndarray:
-    """Intensities (slice, row, column)."""
+def read_pixels(frames: Sequence[DicomFrame], series: SeriesSummary) -> np.ndarray:
+    """Intensities (slice, row, column) of images of one size, in their order; `series` names them in messages."""
     slices: list[np.ndarray] = []
     files: dict[Path, np.ndarray] = {}
     with silent_native_output():

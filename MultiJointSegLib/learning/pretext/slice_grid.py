@@ -95,7 +95,7 @@ class SliceGrid:
         pixel_mm: Sequence[float],
         shape: tuple[int, int],
     ) -> SliceGrid:
-        """Grid from ImagePositionPatient, ImageOrientationPatient, PixelSpacing (distance of rows, of columns) and size."""
+        """Grid from ImagePositionPatient, ImageOrientationPatient, PixelSpacing (rows, columns) and size."""
         row_direction, column_direction = np.asarray(axes[:3], float), np.asarray(axes[3:], float)
         return cls(
             _vector(position_mm), _vector(row_direction * pixel_mm[1]), _vector(column_direction * pixel_mm[0]), shape
