@@ -41,7 +41,7 @@ class BankPlan:
         For each joint, maps from each real case, with new deformation, pose and soft tissue each time.
     """
 
-    procedural: int = 28
+    procedural: int = 56
     first_seed: int = 0
     procedural_validation: int = 5
     other: int = 20

@@ -20,6 +20,8 @@ IMAGENET_SCALE = 0.502
 DETECTION = "detection"
 """Name of the extra batch-normalization domain that serves joint detection, when the joint is not yet known."""
 
+_IMAGE_CHANNELS = 3
+
 _UNION = "union"
 """Name of the one output layer for the bones of all joints, where joints have no output layers of their own."""
 
@@ -47,7 +49,7 @@ class _DecoderBlock(nn.Module):
         return F.relu(self.second_norm(self.second(x), domain))
 
 
-_DEFAULTS = {"backbone": "efficientnet_lite0", "domain_norm": True, "domain_output": True}
+_DEFAULTS = {"backbone": "efficientnet_lite0", "domain_norm": True, "domain_output": True, "image_skip": False}
 
 
 class SharedUNet(nn.Module):
@@ -71,6 +73,9 @@ class SharedUNet(nn.Module):
     domain_output : bool
         False: one output layer for the background and the bones of all joints. The loss then compares `loss_logits`
         with `loss_target`; called for one joint, the network counts other joints' bones as background.
+    image_skip : bool
+        True: the last decoder level also sees the image itself. Encoders that start at half the resolution lose
+        what is thinner than two pixels; backbones with features at full resolution ignore the option.
 
     References
     ----------
@@ -86,6 +91,7 @@ class SharedUNet(nn.Module):
         backbone: str = "efficientnet_lite0",
         domain_norm: bool = True,
         domain_output: bool = True,
+        image_skip: bool = False,
     ) -> None:
         super().__init__()
         if not joints:
@@ -94,14 +100,21 @@ class SharedUNet(nn.Module):
             raise ValueError(f"There is no backbone '{backbone}'; there are {', '.join(BACKBONES)}.")
         self.joints = dict(joints)
         self.decoder_channels = tuple(decoder_channels)
-        self._options = {"backbone": backbone, "domain_norm": domain_norm, "domain_output": domain_output}
+        self._options = {
+            "backbone": backbone,
+            "domain_norm": domain_norm,
+            "domain_output": domain_output,
+            "image_skip": image_skip,
+        }
         domains = len(joints) if domain_norm else 1
         self._domain_index = {key: index if domain_norm else 0 for index, key in enumerate(joints)}
         self._domain_index[DETECTION] = domains
         self._start = {key: sum(list(joints.values())[:index]) for index, key in enumerate(joints)}
         self.encoder: Any = BACKBONES[backbone].encoder(domains + 1)
         attention = BACKBONES[backbone].attention
-        skips = [*reversed(self.encoder.channels[:-1]), getattr(self.encoder, "full_channels", 0)]
+        full_channels = getattr(self.encoder, "full_channels", 0)
+        self._image_skip = image_skip and not full_channels
+        skips = [*reversed(self.encoder.channels[:-1]), _IMAGE_CHANNELS if self._image_skip else full_channels]
         widths = [self.encoder.channels[-1], *self.decoder_channels]
         self.decoder = nn.ModuleList(
             _DecoderBlock(widths[level], skips[level], widths[level + 1], domains, attention=attention)
@@ -145,11 +158,14 @@ class SharedUNet(nn.Module):
             Joint key.
         """
         index = self.domain_index(domain)
-        pyramid = self.encoder(self._to_imagenet_range(x), index)
+        x = self._to_imagenet_range(x)
+        pyramid = self.encoder(x, index)
         y = pyramid[-1]
         levels = [y]
-        skips = [*reversed(pyramid[:-1])]
-        for block, skip in zip(self.decoder, skips if len(skips) == 5 else [*skips, None], strict=True):
+        skips: list[Tensor | None] = [*reversed(pyramid[:-1])]
+        if len(skips) < len(self.decoder):
+            skips.append(x if self._image_skip else None)
+        for block, skip in zip(self.decoder, skips, strict=True):
             y = block(y, skip, index)
             levels.append(y)
         return levels
