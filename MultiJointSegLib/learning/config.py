@@ -82,12 +82,15 @@ class OptimizationConfig(_Strict):
     warmup_steps: int = Field(default=100, ge=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     detection_weight: float = Field(default=0.3, ge=0)
+    detection_every: int = Field(default=1, ge=1)
     gradient_clip: float = Field(default=5.0, gt=0)
     average_decay: float = Field(default=0.998, ge=0, lt=1)
     validate_every: int = Field(default=250, gt=0)
     validation_slices: int = Field(default=24, ge=2)
     validation_size_px: int = Field(default=192, ge=32, multiple_of=32)
+    patience: int = Field(default=0, ge=0)
     bfloat16: bool = True
+    tensorboard: bool = False
 
     @field_validator("sizes_px")
     @classmethod
@@ -95,6 +98,47 @@ class OptimizationConfig(_Strict):
         if any(size < 32 or size % 32 for size in sizes):
             raise ValueError("sizes must be multiples of 32")
         return sizes
+
+
+class DataConfig(_Strict):
+    """Which examinations are learned from, and how they are cut; paths are relative to the configuration's file.
+
+    Without `folds` the manifest's splits say what trains and what validates; where it has none, a share `validation`
+    of each joint's subjects is set aside.
+    """
+
+    manifest: str | None = None
+    cache: str | None = None
+    folds: str | None = None
+    fold: int = Field(default=1, ge=1)
+    validation: float = Field(default=0.2, ge=0, le=0.5)
+    pixel_mm: float = Field(default=0.8, gt=0, le=10)
+    minimum_pitch_mm: float = Field(default=1.0, gt=0, le=10)
+    neighbor_mm: float = Field(default=2.0, ge=0, le=20)
+    other_maps: int = Field(default=6, ge=0)
+
+
+class AugmentationConfig(_Strict):
+    """Random changes of the slices of examinations; the keys are those of `augmentation.AugmentationSettings`."""
+
+    rotation_deg: float = Field(default=15.0, ge=0, le=45)
+    zoom: tuple[float, float] = (0.85, 1.18)
+    stretch_sd: float = Field(default=0.05, ge=0, le=0.2)
+    mirror: bool = True
+    elastic_mm: float = Field(default=2.0, ge=0, le=10)
+    gain: tuple[float, float] = (0.75, 1.25)
+    gamma_sd: float = Field(default=0.2, ge=0, le=1)
+    bias: float = Field(default=0.3, ge=0, le=2)
+    noise: float = Field(default=0.05, ge=0, le=1)
+    blur_px: float = Field(default=0.8, ge=0, le=5)
+    bone_share: float = Field(default=0.8, ge=0, le=1)
+
+    @field_validator("zoom", "gain")
+    @classmethod
+    def _is_a_range(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < limits[0] <= limits[1]:
+            raise ValueError("two numbers above 0 are needed, the lower one first")
+        return limits
 
 
 class LearningConfig(_Strict):
@@ -108,6 +152,8 @@ class LearningConfig(_Strict):
     prior: PriorConfig = PriorConfig()
     transfer: TransferConfig = TransferConfig()
     training: OptimizationConfig = OptimizationConfig()
+    data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
 
     @field_validator("joints")
     @classmethod

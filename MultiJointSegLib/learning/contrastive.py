@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from MultiJointSegLib.networks.processes import gathered
+
 
 def supervised_contrastive_loss(embeddings: Tensor, classes: Tensor, temperature: float = 0.1) -> Tensor:
     """Mean over samples i of ``-mean_p log(exp(z_i.z_p / t) / sum_{a != i} exp(z_i.z_a / t))``, p of the class of i.
@@ -137,6 +139,7 @@ class MultiScaleContrast(nn.Module):
         for it then.
         """
         by_scale, classes = self.embeddings(levels)
-        losses = [supervised_contrastive_loss(z, classes, self.temperature) for z in by_scale]
+        everyone = gathered(classes)
+        losses = [supervised_contrastive_loss(gathered(z), everyone, self.temperature) for z in by_scale]
         total = torch.stack([w * loss for w, loss in zip(self.weights, losses, strict=True)]).sum()
         return total, dict(zip(self.scales, losses, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,10 +29,50 @@ class JointBatch:
     images : float32 tensor of shape (b, 3, h, w)
     target : int64 tensor of shape (b, h, w)
         Class index of the joint's bones.
+    labeled : bool tensor of shape (b, bones + 1) or None
+        Which classes the slice's label map would show; None for all.
     """
 
     images: Tensor
     target: Tensor
+    labeled: Tensor | None = None
+
+
+class BatchSource(Protocol):
+    """What the training loop draws from; `generator` alone decides what comes."""
+
+    generator: torch.Generator
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are."""
+
+    def joint_batch(self, key: str, count: int, size: int) -> JointBatch:
+        """`count` slices of a joint, `size` pixels square."""
+
+    def other_batch(self, count: int, size: int) -> Tensor:
+        """Slices (count, 3, size, size) of none of the joints."""
+
+
+class TrainingData(Protocol):
+    """Examinations or tissue maps to learn from."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are."""
+
+    @property
+    def names(self) -> list[str]:
+        """What is in it, for the record of a training."""
+
+    def source(self, joints: Sequence[str], seed: int) -> BatchSource:
+        """A source of batches of these joints."""
+
+
+def detection_targets(batch: JointBatch, index: int) -> Tensor:
+    """Detection target (b,) of a joint's slices: the joint's index, `IGNORED` where hardly any bone is seen."""
+    enough = (batch.target > 0).flatten(1).float().mean(1) >= MINIMUM_BONE_FRACTION
+    return torch.where(enough, index, IGNORED)
 
 
 @dataclass(slots=True)
@@ -52,6 +93,11 @@ class SliceSampler:
     generator: torch.Generator
     slicing: SlicingSettings = field(default_factory=SlicingSettings)
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
+
+    @property
+    def device(self) -> torch.device:
+        """The bank's."""
+        return self.bank.device
 
     def joint_batch(self, key: str, count: int, size: int) -> JointBatch:
         """Slices through random maps of one joint."""
@@ -77,11 +123,6 @@ class SliceSampler:
                 parts.append(self._wrong_scale(strange // 2, size))
         return torch.cat(parts)
 
-    def detection_targets(self, batch: JointBatch, index: int) -> Tensor:
-        """Detection target (b,) of a joint's slices: the joint's index, `IGNORED` where hardly any bone is seen."""
-        enough = (batch.target > 0).flatten(1).float().mean(1) >= MINIMUM_BONE_FRACTION
-        return torch.where(enough, index, IGNORED)
-
     def _draw(self, key: str, count: int) -> Tensor:
         members = self.bank.members(key)
         if members.numel() == 0:
@@ -101,3 +142,24 @@ class SliceSampler:
         settings = SlicingSettings(zoom=(0.25, 0.4) if small else (2.5, 4.0), margin_mm=0.0, in_plane_shift_mm=10.0)
         slices = random_slices(self.bank, self._draw(key, count), size, settings, self.generator)
         return render(slices.tissue, self.contrast, self.generator)
+
+
+@dataclass(frozen=True, slots=True)
+class BankData:
+    """A bank of tissue maps as data to learn from."""
+
+    bank: TissueBank
+
+    @property
+    def device(self) -> torch.device:
+        """The bank's."""
+        return self.bank.device
+
+    @property
+    def names(self) -> list[str]:
+        """Joint of every map."""
+        return sorted(self.bank.joints)
+
+    def source(self, joints: Sequence[str], seed: int) -> SliceSampler:
+        """Random slices of the maps."""
+        return SliceSampler(self.bank, joints, torch.Generator(self.device).manual_seed(seed))

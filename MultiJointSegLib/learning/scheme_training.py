@@ -24,17 +24,20 @@ from MultiJointSegLib.learning.prior import (
     save_shape_autoencoder,
     train_shape_autoencoder,
 )
-from MultiJointSegLib.learning.sampler import SliceSampler
+from MultiJointSegLib.learning.sampler import BatchSource, TrainingData
 from MultiJointSegLib.learning.schemes import RunPlan, build_contrast, build_network, plan_runs, start_from_joint
-from MultiJointSegLib.learning.tissue_bank import TissueBank
+from MultiJointSegLib.learning.temperature_sample import SAMPLE_FILE, temperature_sample
 from MultiJointSegLib.learning.train_shared import AVERAGE_FILE, RECORD_FILE, imagenet_weights
 from MultiJointSegLib.learning.trainer import Trainer
+from MultiJointSegLib.learning.training_settings import check_settings
+from MultiJointSegLib.networks.processes import process_count, process_index, wait_for_all
 from MultiJointSegLib.networks.shape_autoencoder import ShapeAutoencoder
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 
-_CONFIG_FILE = "config.json"
+CONFIG_FILE = "config.json"
 _PRIOR_RECORD = "prior.json"
+_PRIOR_SEED = 1000
 _PRIOR_SLICES = 32
 """Slices of each joint on which a shape auto-encoder's reconstruction is judged."""
 
@@ -48,17 +51,39 @@ class TrainedRun:
     network: SharedUNet
 
 
+@dataclass(frozen=True, slots=True)
+class _Data:
+    train: TrainingData
+    validation: TrainingData | None
+
+    @property
+    def device(self) -> torch.device:
+        return self.train.device
+
+    def sources(self, joints: Sequence[str], seed: int) -> tuple[BatchSource, BatchSource | None]:
+        second = None if self.validation is None else self.validation.source(joints, seed + 1)
+        return self.train.source(joints, seed), second
+
+
 def train_scheme(
     config: LearningConfig,
-    train: TissueBank,
-    validation: TissueBank,
+    train: TrainingData,
+    validation: TrainingData | None,
     folder: Path,
     progress: Progress = SilentProgress(),  # noqa: B008
 ) -> list[TrainedRun]:
-    """Train everything that a configuration asks for, on banks that share no subject.
+    """Train everything that a configuration asks for.
 
     Each run gets a folder below `folder`, as `train_shared` writes it. What is there already is not trained again;
-    an interrupted run goes on from its checkpoint.
+    an interrupted run goes on from its checkpoint. Processes that train together all call this; the first one writes.
+
+    Parameters
+    ----------
+    config : LearningConfig
+    train, validation : TrainingData
+        Share no subject. Without a validation nothing is measured on the way.
+    folder : Path
+    progress : Progress
 
     Returns
     -------
@@ -72,20 +97,25 @@ def train_scheme(
         another configuration.
     """
     plans = plan_runs(config)
+    for plan in plans:
+        check_settings(plan.settings, has_validation=validation is not None)
+    data = _Data(train, validation)
     _claim(folder, config)
     torch.set_flush_denormal(True)  # activations near zero are many times slower on CPUs otherwise
     done: dict[str, TrainedRun] = {}
     for index, plan in enumerate(plans):
         span = ProgressSpan(progress, index / len(plans), (index + 1) / len(plans))
         start = None if plan.start_from is None else done[plan.start_from].network.state_dict()
-        done[plan.name] = _train_run(plan, config, train, validation, folder, start, span)
+        done[plan.name] = _train_run(plan, config, data, folder, start, span)
     return [run for run in done.values() if run.plan.is_result]
 
 
 def _claim(folder: Path, config: LearningConfig) -> None:
-    path = folder / _CONFIG_FILE
+    path = folder / CONFIG_FILE
     content = config.model_dump(mode="json")
-    if path.exists():
+    exists = path.exists()
+    wait_for_all()
+    if exists:
         if json.loads(path.read_text(encoding="utf-8")) != content:
             raise InputError(f"'{folder}' holds trainings of another configuration; choose another folder.")
         return
@@ -96,8 +126,7 @@ def _claim(folder: Path, config: LearningConfig) -> None:
 def _train_run(
     plan: RunPlan,
     config: LearningConfig,
-    train: TissueBank,
-    validation: TissueBank,
+    data: _Data,
     folder: Path,
     start: dict[str, Tensor] | None,
     progress: Progress,
@@ -105,7 +134,9 @@ def _train_run(
     run_folder = folder / plan.name
     run_folder.mkdir(parents=True, exist_ok=True)
     network = build_network(plan)
-    if (run_folder / RECORD_FILE).exists():
+    exists = (run_folder / RECORD_FILE).exists()
+    wait_for_all()
+    if exists:
         network.load_state_dict(load_file(run_folder / AVERAGE_FILE))
         return TrainedRun(plan, run_folder, network.eval())
     if start is not None:
@@ -113,57 +144,66 @@ def _train_run(
     elif plan.initialization == "imagenet":
         network.encoder.load_imagenet(imagenet_weights())
     anything: Any = network  # torch's own types know no memory format
-    anything.to(train.device, memory_format=torch.channels_last)
-    samplers = [_sampler(bank, plan, offset) for offset, bank in enumerate((train, validation))]
-    prior = _prior(plan, config, train, validation, folder, ProgressSpan(progress, 0.0, 0.2))
+    anything.to(data.device, memory_format=torch.channels_last)
+    sources = data.sources(plan.joints, plan.settings.seed)
+    prior = _prior(plan, config, data, folder, ProgressSpan(progress, 0.0, 0.2))
     torch.manual_seed(plan.settings.seed)  # the same whether the prior was trained just now or read
     contrast = build_contrast(plan, network)
+    if contrast is not None:
+        contrast.to(data.device)
     started = time.monotonic()
-    trainer = Trainer(
-        network,
-        samplers[0],
-        samplers[1],
-        plan.settings,
-        run_folder,
-        contrast if contrast is None else contrast.to(train.device),
-        prior,
-    )
+    trainer = Trainer(network, *sources, plan.settings, run_folder, contrast, prior)
     trainer.run(ProgressSpan(progress, 0.2 if prior else 0.0, 1.0))
-    network.load_state_dict(trainer.average)
-    save_file({key: value.cpu().contiguous() for key, value in trainer.average.items()}, run_folder / AVERAGE_FILE)
-    record = {
-        "network": network.config(),
-        "settings": asdict(plan.settings),
-        "start_from": plan.start_from,
-        "imagenet": plan.initialization == "imagenet",
-        "maps": {"train": sorted(train.joints), "validation": sorted(validation.joints)},
-        "hours": round((time.monotonic() - started) / 3600, 2),
-        "device": str(train.device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "validation": trainer.validate(),
-    }
-    _write_json(record, run_folder / RECORD_FILE)
+    network.load_state_dict(trainer.result)
+    if process_index() == 0:
+        _write_run(run_folder, plan, config, data, trainer, time.monotonic() - started)
+    wait_for_all()
     return TrainedRun(plan, run_folder, network.eval().cpu())
 
 
-def _sampler(bank: TissueBank, plan: RunPlan, offset: int) -> SliceSampler:
-    generator = torch.Generator(bank.device).manual_seed(plan.settings.seed + offset)
-    return SliceSampler(bank, plan.joints, generator)
+def _write_run(
+    folder: Path, plan: RunPlan, config: LearningConfig, data: _Data, trainer: Trainer, seconds: float
+) -> None:
+    """Write the weights, what their temperatures are fitted to, and last the record that says that all is there."""
+    network = trainer.network
+    save_file({key: value.cpu().contiguous() for key, value in trainer.result.items()}, folder / AVERAGE_FILE)
+    detection = plan.settings.detection_weight > 0
+    if trainer.validation is not None:
+        save_file(temperature_sample(network, trainer.validation, detection=detection), folder / SAMPLE_FILE)
+    record = {
+        "network": network.config(),
+        "settings": asdict(plan.settings),
+        "scheme": config.scheme,
+        "start_from": plan.start_from,
+        "imagenet": plan.initialization == "imagenet",
+        "data": {
+            "train": data.train.names,
+            "validation": [] if data.validation is None else data.validation.names,
+        },
+        "preprocessing": {key: getattr(config.data, key) for key in ("pixel_mm", "minimum_pitch_mm", "neighbor_mm")},
+        "steps": trainer.step,
+        "hours": round(seconds / 3600, 4),
+        "device": str(data.device),
+        "processes": process_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "validation": trainer.validate_result(),
+    }
+    _write_json(record, folder / RECORD_FILE)
 
 
 def _prior(
-    plan: RunPlan, config: LearningConfig, train: TissueBank, validation: TissueBank, folder: Path, progress: Progress
+    plan: RunPlan, config: LearningConfig, data: _Data, folder: Path, progress: Progress
 ) -> AnatomicalPrior | None:
     if plan.prior == "none":
         return None
     if plan.prior == "all_joints":
-        everyone = _autoencoder(config.joints, plan, config.prior, (train, validation), folder / "prior", progress)
+        everyone = _autoencoder(config.joints, plan, config.prior, data, folder / "prior", progress)
         return AnatomicalPrior(dict.fromkeys(plan.joints, everyone))
     autoencoders = {}
     for index, key in enumerate(plan.joints):
         span = ProgressSpan(progress, index / len(plan.joints), (index + 1) / len(plan.joints))
-        autoencoders[key] = _autoencoder((key,), plan, config.prior, (train, validation), folder / f"prior_{key}", span)
+        autoencoders[key] = _autoencoder((key,), plan, config.prior, data, folder / f"prior_{key}", span)
     return AnatomicalPrior(autoencoders)
 
 
@@ -171,15 +211,16 @@ def _autoencoder(
     joints: Sequence[str],
     plan: RunPlan,
     settings: PriorConfig,
-    banks: tuple[TissueBank, TissueBank],
+    data: _Data,
     folder: Path,
     progress: Progress,
 ) -> ShapeAutoencoder:
     """Train a shape auto-encoder and report its reconstruction of unseen maps, or read what an earlier run made."""
     path = folder / "prior.safetensors"
-    device = banks[0].device
-    if path.exists():
-        return load_shape_autoencoder(path, device)
+    exists = path.exists()
+    wait_for_all()
+    if exists:
+        return load_shape_autoencoder(path, data.device)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.settings.seed)
     autoencoder = ShapeAutoencoder(
@@ -187,18 +228,20 @@ def _autoencoder(
         settings.channels,
         settings.code_channels,
         domain_layers=settings.domain_layers,
-    ).to(device)
+    ).to(data.device)
     size = min(plan.settings.sizes_px)
     # Seeds of their own: the segmenter's draws must not depend on whether the prior is trained or read.
-    draws = [SliceSampler(bank, joints, torch.Generator(device).manual_seed(1000 + n)) for n, bank in enumerate(banks)]
+    train, validation = data.sources(joints, _PRIOR_SEED)
     losses = train_shape_autoencoder(
         autoencoder,
-        lambda key: draws[0].joint_batch(key, max(plan.settings.slices_per_joint, 4), size).target,
+        lambda key: train.joint_batch(key, max(plan.settings.slices_per_joint, 4), size).target,
         AutoencoderSettings(steps=settings.steps, learning_rate=settings.learning_rate),
         progress,
     )
-    unseen = {key: draws[1].joint_batch(key, _PRIOR_SLICES, size).target for key in joints}
-    dice = reconstruction_dice(autoencoder, unseen)
+    dice: dict[str, list[float]] = {}
+    if validation is not None:
+        unseen = {key: validation.joint_batch(key, _PRIOR_SLICES, size).target for key in joints}
+        dice = reconstruction_dice(autoencoder, unseen)
     record = {
         "autoencoder": autoencoder.config(),
         "steps": settings.steps,
@@ -211,12 +254,15 @@ def _autoencoder(
             for key, values in dice.items()
         },
     }
-    _write_json(record, folder / _PRIOR_RECORD)
-    save_shape_autoencoder(autoencoder, path)
+    if process_index() == 0:
+        _write_json(record, folder / _PRIOR_RECORD)
+        save_shape_autoencoder(autoencoder, path)
     return autoencoder
 
 
 def _write_json(content: dict[str, Any], path: Path) -> None:
+    if process_index() > 0:
+        return
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     temporary.replace(path)

@@ -13,7 +13,7 @@ from MultiJointSegLib.anatomy import joint
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.config import ContrastConfig, LearningConfig, NetworkConfig
 from MultiJointSegLib.learning.contrastive import MultiScaleContrast
-from MultiJointSegLib.learning.trainer import TrainingSettings
+from MultiJointSegLib.learning.training_settings import TrainingSettings
 from MultiJointSegLib.networks.backbones import BACKBONES
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 

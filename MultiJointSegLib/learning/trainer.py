@@ -2,180 +2,217 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from MultiJointSegLib.errors import CancelledError
+from MultiJointSegLib.learning.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from MultiJointSegLib.learning.contrastive import MultiScaleContrast
-from MultiJointSegLib.learning.diagnostics import diagnose_contrast
-from MultiJointSegLib.learning.losses import detection_loss, hard_dice, segmentation_loss
+from MultiJointSegLib.learning.losses import detection_loss, merge_unlabeled, segmentation_loss
 from MultiJointSegLib.learning.prior import AnatomicalPrior
-from MultiJointSegLib.learning.sampler import JointBatch, SliceSampler
+from MultiJointSegLib.learning.run_log import RunLog
+from MultiJointSegLib.learning.sampler import BatchSource, JointBatch, detection_targets
+from MultiJointSegLib.learning.training_settings import TrainingSettings, check_settings
+from MultiJointSegLib.learning.validation import Validation, mean_dice
+from MultiJointSegLib.networks.processes import average_gradients, process_count, process_index
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import Progress, SilentProgress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSettings:
-    """What a training run is made of, besides the data."""
-
-    steps: int = 4000
-    slices_per_joint: int = 5
-    other_slices: int = 5
-    sizes_px: tuple[int, ...] = (128, 160, 192)
-    learning_rate: float = 1.5e-3
-    encoder_factor: float = 0.5
-    warmup_steps: int = 100
-    weight_decay: float = 1e-4
-    detection_weight: float = 0.3
-    contrast_weight: float = 0.0
-    prior_weight: float = 0.0
-    gradient_clip: float = 5.0
-    average_decay: float = 0.998
-    validate_every: int = 250
-    validation_slices: int = 24
-    validation_size_px: int = 192
-    bfloat16: bool = True
-    seed: int = 1
 
 
 class Trainer:
     """Trains on all joints at once: a step sums the losses of one batch of every joint and of the detection.
 
+    Processes that train together (`networks.processes`) draw the same batches and each take their share of the slices.
+
     Parameters
     ----------
     network : SharedUNet
-        Trained in place. Its moving average, `average`, is what should be kept.
-    train, validation : SliceSampler
-        Samplers over maps that share no subject.
+        Trained in place. `result` is what should be kept of it.
+    train : BatchSource
+    validation : BatchSource or None
+        Shares no subject with `train`; without it nothing is measured and training goes to the last step.
+    settings : TrainingSettings
     folder : Path
-        Gets `log.jsonl` and the checkpoint. A run that finds its checkpoint there goes on from it.
+        Gets the log and the checkpoint. A run that finds its checkpoint there goes on from it.
     contrast : MultiScaleContrast, optional
         Contrastive term, weighed by `settings.contrast_weight`; with weight 0 it is only measured.
     prior : AnatomicalPrior, optional
         Shape term, weighed by `settings.prior_weight`; with weight 0 it is only measured.
+
+    Raises
+    ------
+    InputError
+        If patience is asked for without a validation, or the processes cannot share the slices evenly.
     """
 
     def __init__(
         self,
         network: SharedUNet,
-        train: SliceSampler,
-        validation: SliceSampler,
+        train: BatchSource,
+        validation: BatchSource | None,
         settings: TrainingSettings,
         folder: Path,
         contrast: MultiScaleContrast | None = None,
         prior: AnatomicalPrior | None = None,
     ) -> None:
+        check_settings(settings, has_validation=validation is not None)
         self.network = network
         self.settings = settings
         self.folder = folder
         self.contrast = contrast
         self.prior = prior
         self._train = train
-        self._device = train.bank.device
+        self._device = train.device
         encoder = list(network.encoder.parameters())
         known = {id(p) for p in encoder}
         rest = [p for p in network.parameters() if id(p) not in known]
         rest += [] if contrast is None else list(contrast.parameters())
+        self._trained = encoder + rest
         self._optimizer = torch.optim.AdamW(
             [{"params": encoder, "factor": settings.encoder_factor}, {"params": rest, "factor": 1.0}],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        count, size = settings.validation_slices, settings.validation_size_px
-        self._validation = [(key, validation.joint_batch(key, count, size)) for key in network.joints]
-        self._validation_other = validation.other_batch(count, size)
-        self._validation_sampler = validation
+        self._best: dict[str, Tensor] = {}
+        self._best_dice, self._since_best = -math.inf, 0
+        self.validation = None
+        if validation is not None:
+            count, size = settings.validation_slices, settings.validation_size_px
+            detection = settings.detection_weight > 0
+            self.validation = Validation(validation, list(network.joints), count, size, detection=detection)
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
+        self._log = RunLog(folder, tensorboard=settings.tensorboard, silent=process_index() > 0)
+
+    @property
+    def result(self) -> dict[str, Tensor]:
+        """The weights to keep: the moving average, with patience the one that validated best."""
+        return self._best or self.average
 
     def run(self, progress: Progress = SilentProgress()) -> None:  # noqa: B008
-        """Train to the last step; validates, logs and saves a checkpoint every `validate_every` steps."""
+        """Train to the end; validates, logs and saves a checkpoint every `validate_every` steps.
+
+        Raises
+        ------
+        CancelledError
+            If the user cancelled; the checkpoint is then of the last whole step.
+        """
         self._resume()
         self.network.train()
-        started, seconds = time.monotonic(), 0.0
-        while self.step < self.settings.steps:
+        started, first = time.monotonic(), self.step
+        settings = self.settings
+        while self.step < settings.steps and not self._is_done():
             self._set_learning_rate()
             losses = self._train_step()
             self.step += 1
             self._update_average()
-            if self.step % self.settings.validate_every == 0 or self.step == self.settings.steps:
-                seconds = (time.monotonic() - started) / self.settings.validate_every
-                self._log({**losses, **self.validate(), "seconds_per_step": round(seconds, 3)})
+            each = (time.monotonic() - started) / (self.step - first)
+            if self.step % settings.validate_every == 0 or self.step == settings.steps:
+                measured = self.validate()
+                self._judge(measured)
+                self._log.write(self.step, {**losses, **measured, "seconds_per_step": round(each, 3)})
                 self._save()
-                started = time.monotonic()
-            progress.report(self.step / self.settings.steps, f"step {self.step}, loss {losses['loss']:.3f}")
+            try:
+                left = _duration((settings.steps - self.step) * each)
+                message = f"Training: step {self.step} of {settings.steps}, loss {losses['loss']:.3f}, {left} left"
+                progress.report(self.step / settings.steps, message)
+            except CancelledError:
+                self._save()
+                raise
 
     def _train_step(self) -> dict[str, float]:
-        settings, sampler = self.settings, self._train
+        settings, source = self.settings, self._train
         sizes = settings.sizes_px
-        size = sizes[int(torch.randint(len(sizes), (1,), generator=sampler.generator, device=self._device))]
-        batches = {key: sampler.joint_batch(key, settings.slices_per_joint, size) for key in self.network.joints}
-        other = sampler.other_batch(settings.other_slices, size)
+        size = sizes[int(torch.randint(len(sizes), (1,), generator=source.generator, device=self._device))]
+        batches = {key: _share(source.joint_batch(key, settings.slices_per_joint, size)) for key in self.network.joints}
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.bfloat16):
             levels = self.network.features_of({key: batch.images for key, batch in batches.items()})
             logits = {key: self.network.loss_logits(levels[key], key).float() for key in batches}
-            shown = self.network.detect(torch.cat([*(b.images for b in batches.values()), other])).float()
-        detection = detection_loss(shown, self._detection_targets(sampler, batches, other))
-        segmentation = [
-            segmentation_loss(logits[key], self.network.loss_target(batch.target, key))
-            for key, batch in batches.items()
-        ]
-        loss = torch.stack(segmentation).sum() + settings.detection_weight * detection
+        segmentation = [self._segmentation_loss(logits[key], batch, key) for key, batch in batches.items()]
+        loss = torch.stack(segmentation).sum()
         terms: dict[str, Tensor] = {}
+        if settings.detection_weight > 0 and self.step % settings.detection_every == 0:
+            terms["detection"] = self._detection_loss(batches, size)
+            loss = loss + settings.detection_weight * terms["detection"]
         if self.contrast is not None:
             terms["contrast"], by_scale = self.contrast(levels)
             loss = loss + settings.contrast_weight * terms["contrast"]
             terms |= {f"contrast_scale_{scale}": value for scale, value in by_scale.items()}
         if self.prior is not None:
-            shown_joint = {key: self.network.joint_logits(logits[key], key) for key in batches}
-            penalties = [self.prior(shown_joint[key], batch.target, key) for key, batch in batches.items()]
-            terms["prior"] = torch.stack(penalties).sum()
+            terms["prior"] = self._prior_loss(self.prior, logits, batches)
             loss = loss + settings.prior_weight * terms["prior"]
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        trained = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
-        torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
+        average_gradients(self._trained)
+        torch.nn.utils.clip_grad_norm_(self._trained, settings.gradient_clip)
         self._optimizer.step()
         parts = {key: round(float(s.detach()), 4) for key, s in zip(batches, segmentation, strict=True)}
-        parts |= {key: round(float(value.detach()), 4) for key, value in {"detection": detection, **terms}.items()}
+        parts |= {key: round(float(value.detach()), 4) for key, value in terms.items()}
         return {"loss": round(float(loss.detach()), 4), **parts}
 
-    def _detection_targets(self, sampler: SliceSampler, batches: Mapping[str, JointBatch], other: Tensor) -> Tensor:
-        targets = [sampler.detection_targets(batch, index) for index, batch in enumerate(batches.values())]
-        targets.append(torch.full((other.shape[0],), len(batches), device=self._device))
-        return torch.cat(targets)
+    def _segmentation_loss(self, logits: Tensor, batch: JointBatch, key: str) -> Tensor:
+        if batch.labeled is not None:
+            own = self.network.loss_target(torch.arange(batch.labeled.shape[1], device=logits.device), key)
+            labeled = torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
+            labeled[:, own] = batch.labeled
+            logits = merge_unlabeled(logits, labeled)
+        return segmentation_loss(logits, self.network.loss_target(batch.target, key))
 
-    @torch.no_grad()
+    def _detection_loss(self, batches: Mapping[str, JointBatch], size: int) -> Tensor:
+        other = _rows(self._train.other_batch(self.settings.other_slices, size))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bfloat16):
+            shown = self.network.detect(torch.cat([*(b.images for b in batches.values()), other])).float()
+        targets = [detection_targets(batch, index) for index, batch in enumerate(batches.values())]
+        targets.append(torch.full((other.shape[0],), len(batches), device=self._device))
+        return detection_loss(shown, torch.cat(targets))
+
+    def _prior_loss(
+        self, prior: AnatomicalPrior, logits: Mapping[str, Tensor], batches: Mapping[str, JointBatch]
+    ) -> Tensor:
+        penalties = []
+        for key, batch in batches.items():
+            own = self.network.joint_logits(logits[key], key)
+            if batch.labeled is not None:
+                own = merge_unlabeled(own, batch.labeled)
+            penalties.append(prior(own, batch.target, key))
+        return torch.stack(penalties).sum()
+
     def validate(self) -> dict[str, Any]:
-        """Dice of each bone and accuracy of the detection on fixed slices of unseen maps, with the averaged weights."""
+        """What `Validation.measure` finds of the averaged weights; empty without a validation."""
+        return {} if self.validation is None else self._measure(self.average)
+
+    def validate_result(self) -> dict[str, Any]:
+        """What `Validation.measure` finds of `result`."""
+        return {} if self.validation is None else self._measure(self.result)
+
+    def _measure(self, weights: dict[str, Tensor]) -> dict[str, Any]:
         current = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average)
-        self.network.eval()
-        dice = {
-            key: [round(float(d), 4) for d in hard_dice(self.network(batch.images, key), batch.target)]
-            for key, batch in self._validation
-        }
-        shown = self.network.detect(torch.cat([*(b.images for _, b in self._validation), self._validation_other]))
-        target = self._detection_targets(self._validation_sampler, dict(self._validation), self._validation_other)
-        judged = target >= 0
-        accuracy = float((shown.argmax(1) == target)[judged].float().mean())
-        measured: dict[str, Any] = {"validation_dice": dice, "validation_detection": round(accuracy, 4)}
-        if self.contrast is not None:
-            images = {key: batch.images for key, batch in self._validation}
-            measured["validation_contrast"] = diagnose_contrast(self.network, self.contrast, images).rounded()
+        self.network.load_state_dict(weights)
+        assert self.validation is not None
+        measured = self.validation.measure(self.network, self.contrast)
         self.network.load_state_dict(current)
-        self.network.train()
         return measured
+
+    def _judge(self, measured: dict[str, Any]) -> None:
+        """Remember the best weights, where patience asks for them."""
+        if not self.settings.patience:
+            return
+        dice = mean_dice(measured)
+        self._since_best += 1
+        if dice > self._best_dice:
+            self._best_dice, self._since_best = dice, 0
+            self._best = {k: v.detach().clone() for k, v in self.average.items()}
+
+    def _is_done(self) -> bool:
+        return 0 < self.settings.patience <= self._since_best
 
     def _set_learning_rate(self) -> None:
         settings = self.settings
@@ -194,47 +231,55 @@ class Trainer:
             else:
                 self.average[key].copy_(value)
 
-    def _log(self, row: Mapping[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": self.step, **row}) + "\n")
-
     def _save(self) -> None:
-        tensors: dict[str, Tensor] = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        if process_index() > 0:
+            return
+        parts = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "best": self._best,
+            "generator": {"": self._train.generator.get_state()},
+            "torch_generator": {"": torch.get_rng_state()},
+        }
         if self.contrast is not None:
-            tensors |= {f"contrast.{k}": v for k, v in self.contrast.state_dict().items()}
-        state = self._optimizer.state_dict()
-        for index, slots in state["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in slots.items()}
-        tensors["generator"] = self._train.generator.get_state()
-        tensors["torch_generator"] = torch.get_rng_state()
-        tensors = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
-        temporary = self.folder / ".checkpoint.safetensors.tmp"
-        save_file(tensors, temporary, {"step": str(self.step), "settings": json.dumps(asdict(self.settings))})
-        temporary.rename(self.folder / "checkpoint.safetensors")
+            parts["contrast"] = self.contrast.state_dict()
+        facts = {
+            "step": self.step,
+            "best_dice": self._best_dice if self._best else None,
+            "since_best": self._since_best,
+            "settings": asdict(self.settings),
+        }
+        save_checkpoint(self.folder / CHECKPOINT_FILE, parts, self._optimizer, facts)
 
     def _resume(self) -> None:
-        path = self.folder / "checkpoint.safetensors"
+        path = self.folder / CHECKPOINT_FILE
         if not path.exists():
             return
-        from safetensors import safe_open
-
-        with safe_open(path, "pt") as stream:
-            self.step = int(stream.metadata()["step"])
-        tensors = load_file(path, device=str(self._device))
-        self.network.load_state_dict(_with_prefix(tensors, "network."))
-        self.average = _with_prefix(tensors, "average.")
+        parts, facts = load_checkpoint(path, self._optimizer, self._device)
+        self.network.load_state_dict(parts["network"])
+        self.average = parts["average"]
+        self._best = parts.get("best", {})
+        if self._best:
+            self._best_dice = facts["best_dice"]
+        self.step, self._since_best = facts["step"], facts.get("since_best", 0)
         if self.contrast is not None:
-            self.contrast.load_state_dict(_with_prefix(tensors, "contrast."))
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _with_prefix(tensors, "optimizer.").items():
-            index, slot = name.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        self._train.generator.set_state(tensors["generator"].cpu())
-        torch.set_rng_state(tensors["torch_generator"].cpu())
+            self.contrast.load_state_dict(parts.get("contrast", {}))
+        self._train.generator.set_state(parts["generator"][""].cpu())
+        torch.set_rng_state(parts["torch_generator"][""].cpu())
 
 
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _rows(value: Tensor) -> Tensor:
+    """Share of this process in a batch that all processes drew alike."""
+    return value[process_index() :: process_count()]
+
+
+def _share(batch: JointBatch) -> JointBatch:
+    if process_count() == 1:
+        return batch
+    labeled = None if batch.labeled is None else _rows(batch.labeled)
+    return JointBatch(_rows(batch.images), _rows(batch.target), labeled)
+
+
+def _duration(seconds: float) -> str:
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

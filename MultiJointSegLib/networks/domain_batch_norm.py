@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+
+from MultiJointSegLib.networks.processes import batch_norm
 
 
 class DomainBatchNorm2d(nn.Module):
     """Domain-specific batch normalization: ``gamma_k (a - mu_k) / sqrt(var_k + eps) + beta_k`` for domain k.
 
     A forward pass normalizes with, and in training mode updates, the statistics of one domain only; every image of
-    the batch must therefore come from that domain.
+    the batch must therefore come from that domain. Processes that train together normalize their slices together.
 
     Parameters
     ----------
@@ -45,8 +49,7 @@ class DomainBatchNorm2d(nn.Module):
             raise IndexError(
                 f"Domain {domain} does not exist; there are {len(self.domains)} (0 to {len(self.domains) - 1})."
             )
-        normalized: Tensor = self.domains[domain](x)
-        return normalized
+        return batch_norm(cast("nn.BatchNorm2d", self.domains[domain]), x)
 
     @torch.no_grad()
     def copy_to_all(self, state: dict[str, Tensor]) -> None:

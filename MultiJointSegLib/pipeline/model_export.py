@@ -7,51 +7,44 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from MultiJointSegLib.inference.bundle import ModelBundle, save_bundle
 from MultiJointSegLib.inference.calibration import fit_temperature
 from MultiJointSegLib.inference.manifest import DetectionSettings, SegmentationSettings
 from MultiJointSegLib.learning.sampler import SliceSampler
+from MultiJointSegLib.learning.temperature_sample import DETECTION, temperature_sample
 from MultiJointSegLib.learning.tissue_bank import TissueBank
 from MultiJointSegLib.learning.train_shared import AVERAGE_FILE, RECORD_FILE
+from MultiJointSegLib.learning.validation import Validation
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 
 _SLICES = 48
 _SIZE_PX = 192
-_EVERY_PIXEL = 17
-"""Every 17th pixel is enough for one temperature."""
 
 
-@torch.no_grad()
-def calibrate(network: SharedUNet, validation: SliceSampler) -> tuple[float, float]:
-    """Temperatures of detection and segmentation on slices of maps that were not trained on.
+def fit_temperatures(sample: Mapping[str, Tensor]) -> tuple[float, float]:
+    """Temperatures of detection and segmentation from what `learning.temperature_sample` collected.
 
     Returns
     -------
     detection_temperature, segmentation_temperature : float
         At least 1.
     """
-    network.eval()
-    batches = {key: validation.joint_batch(key, _SLICES, _SIZE_PX) for key in network.joints}
-    other = validation.other_batch(_SLICES, _SIZE_PX)
-    shown = [network.detect(batch.images).numpy() for batch in batches.values()] + [network.detect(other).numpy()]
-    target = [validation.detection_targets(b, index).numpy() for index, b in enumerate(batches.values())]
-    target.append(np.full(_SLICES, len(batches)))
-    logits, classes = np.concatenate(shown), np.concatenate(target)
-    detection = fit_temperature(logits[classes >= 0], classes[classes >= 0])
-    # The joints have different numbers of classes; one temperature serves all, as the median of theirs.
-    temperatures = []
-    for key, batch in batches.items():
-        pixels = network(batch.images, key).movedim(1, -1).reshape(-1, network.joints[key] + 1)[::_EVERY_PIXEL]
-        temperatures.append(fit_temperature(pixels.numpy(), batch.target.reshape(-1)[::_EVERY_PIXEL].numpy()))
+    arrays = {name: tensor.numpy() for name, tensor in sample.items()}
+    keys = [name.removesuffix(".logits") for name in arrays if name.endswith(".logits")]
+    fitted = {key: fit_temperature(arrays[f"{key}.logits"], arrays[f"{key}.classes"]) for key in keys}
     # Phantoms are told apart too easily to learn from them how sure an answer on a patient may be: never sharpen.
-    return max(1.0, detection), max(1.0, float(np.median(temperatures)))
+    detection = max(1.0, fitted.pop(DETECTION, 1.0))
+    # The joints have different numbers of classes; one temperature serves all, as the median of theirs.
+    return detection, max(1.0, float(np.median(list(fitted.values()))))
 
 
 def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card: str, overwrite: bool) -> ModelBundle:
@@ -74,8 +67,9 @@ def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card
     network = SharedUNet.from_config(record["network"])
     network.load_state_dict(load_file(run / AVERAGE_FILE))
     generator = torch.Generator().manual_seed(record["settings"]["seed"] + 2)
-    validation = SliceSampler(TissueBank.from_folder(bank / "validation"), list(network.joints), generator)
-    detection, segmentation = calibrate(network, validation)
+    sampler = SliceSampler(TissueBank.from_folder(bank / "validation"), list(network.joints), generator)
+    validation = Validation(sampler, list(network.joints), _SLICES, _SIZE_PX, detection=True)
+    detection, segmentation = fit_temperatures(temperature_sample(network, validation, detection=True))
     maps = record["maps"]["train"]
     training = {
         "steps": record["settings"]["steps"],

@@ -8,7 +8,7 @@ import pytest
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.config import LearningConfig, OptimizationConfig, known_keys, parse_config, read_config
-from MultiJointSegLib.learning.trainer import TrainingSettings
+from MultiJointSegLib.learning.training_settings import TrainingSettings
 
 TOML = """
 scheme = "shared_multiscale"   # everything else is the default

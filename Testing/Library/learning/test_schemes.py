@@ -10,6 +10,7 @@ import torch
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.config import SchemeName, parse_config
+from MultiJointSegLib.learning.sampler import BankData
 from MultiJointSegLib.learning.scheme_training import train_scheme
 from MultiJointSegLib.learning.schemes import SCHEMES, build_contrast, build_network, plan_runs, start_from_joint
 from MultiJointSegLib.learning.tissue_bank import TissueBank
@@ -126,22 +127,22 @@ def _config(scheme: str, **sections: object) -> dict:
 
 def test_all_runs_from_the_configuration_alone(the_bank: TissueBank, tmp_path: Path) -> None:
     config = parse_config(_config("all"))
-    runs = train_scheme(config, the_bank, the_bank, tmp_path)
+    runs = train_scheme(config, BankData(the_bank), BankData(the_bank), tmp_path)
     assert [run.plan.name for run in runs] == ["all"]
     log = (tmp_path / "all" / "log.jsonl").read_text()
     assert "contrast_scale_5" in log and "probe_accuracy" in log and '"prior"' in log
     assert (tmp_path / "prior" / "prior.json").exists()
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
-    again = train_scheme(config, the_bank, the_bank, tmp_path)
+    again = train_scheme(config, BankData(the_bank), BankData(the_bank), tmp_path)
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
     weights = runs[0].network.state_dict()
     assert all(torch.equal(value, weights[key]) for key, value in again[0].network.state_dict().items())
     with pytest.raises(InputError, match="another configuration"):
-        train_scheme(parse_config(_config("shared")), the_bank, the_bank, tmp_path)
+        train_scheme(parse_config(_config("shared")), BankData(the_bank), BankData(the_bank), tmp_path)
 
 
 def test_transfer_runs_from_the_configuration_alone(the_bank: TissueBank, tmp_path: Path) -> None:
-    runs = train_scheme(parse_config(_config("transfer_joint")), the_bank, the_bank, tmp_path)
+    runs = train_scheme(parse_config(_config("transfer_joint")), BankData(the_bank), BankData(the_bank), tmp_path)
     assert [list(run.network.joints) for run in runs] == [["knee"], ["shoulder"]]
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {
         "knee", "shoulder", "knee_from_shoulder", "shoulder_from_knee",
@@ -150,7 +151,7 @@ def test_transfer_runs_from_the_configuration_alone(the_bank: TissueBank, tmp_pa
 
 def test_prior_for_each_joint_and_shared_layers_run(the_bank: TissueBank, tmp_path: Path) -> None:
     prior = {"scope": "per_joint", "steps": 1, "channels": [4], "code_channels": 4, "domain_layers": False}
-    runs = train_scheme(parse_config(_config("shared", prior=prior)), the_bank, the_bank, tmp_path)
+    runs = train_scheme(parse_config(_config("shared", prior=prior)), BankData(the_bank), BankData(the_bank), tmp_path)
     assert (tmp_path / "prior_knee" / "prior.json").exists()
     assert (tmp_path / "prior_shoulder" / "prior.json").exists()
     assert runs[0].network(torch.zeros(1, 3, 32, 32), "shoulder").shape == (1, 3, 32, 32)

@@ -9,7 +9,8 @@ import torch
 
 from MultiJointSegLib.learning.sampler import SliceSampler
 from MultiJointSegLib.learning.tissue_bank import TissueBank
-from MultiJointSegLib.learning.trainer import Trainer, TrainingSettings
+from MultiJointSegLib.learning.trainer import Trainer
+from MultiJointSegLib.learning.training_settings import TrainingSettings
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 
 SETTINGS = TrainingSettings(

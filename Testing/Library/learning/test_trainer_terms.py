@@ -11,7 +11,8 @@ from MultiJointSegLib.learning.contrastive import MultiScaleContrast
 from MultiJointSegLib.learning.prior import AnatomicalPrior
 from MultiJointSegLib.learning.sampler import SliceSampler
 from MultiJointSegLib.learning.tissue_bank import TissueBank
-from MultiJointSegLib.learning.trainer import Trainer, TrainingSettings
+from MultiJointSegLib.learning.trainer import Trainer
+from MultiJointSegLib.learning.training_settings import TrainingSettings
 from MultiJointSegLib.networks.shape_autoencoder import ShapeAutoencoder
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 
