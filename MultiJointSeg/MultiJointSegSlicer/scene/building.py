@@ -19,6 +19,7 @@ from MultiJointSegSlicer.scene.nodes import SceneNodes, mark_as_result, remove_n
 from MultiJointSegSlicer.scene.segmentations import add_segmentation_node, adding_closed_surfaces
 from MultiJointSegSlicer.scene.tables import add_table_node
 from MultiJointSegSlicer.scene.volumes import add_volume_node
+from MultiJointSegSlicer.scene.watching import mark_as_measured
 
 
 def build_scene(
@@ -169,6 +170,7 @@ def adding_results(
         for _ in adding_closed_surfaces(segmentation, surfaces):
             yield
             check()
+        mark_as_measured(segmentation)
         report(0.5, "adding the surfaces")
         models: dict[str, Node] = {}
         for bone in bones:

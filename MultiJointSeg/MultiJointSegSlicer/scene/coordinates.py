@@ -45,6 +45,17 @@ def geometry_from_ras(size: tuple[int, int, int], ijk_to_ras_matrix: vtkMatrix4x
     return Geometry(size, tuple(spacing), tuple(matrix[:3, 3]), tuple(map(tuple, direction)))
 
 
+def first_voxel_to_ras(image: Any) -> vtkMatrix4x4:
+    """Matrix from the index of an oriented image, counted from its first voxel, to RAS mm: extents need not start at 0."""
+    matrix = vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    i, _, j, _, k, _ = image.GetExtent()
+    corner = matrix.MultiplyPoint((i, j, k, 1))
+    for row in range(3):
+        matrix.SetElement(row, 3, corner[row])
+    return matrix
+
+
 def right_handed(volume: Volume) -> Volume:
     """The same voxels at the same places on a right-handed grid: a left-handed one gets its k order reversed.
 

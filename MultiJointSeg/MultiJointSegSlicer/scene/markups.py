@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,14 @@ from MultiJointSegLib.morphology.measurement import Measurement
 from MultiJointSegSlicer.scene.coordinates import flip_points
 from MultiJointSegSlicer.scene.models import BONE_ATTRIBUTE, add_sphere_node
 from MultiJointSegSlicer.scene.mrml import Node, Scene
+from MultiJointSegSlicer.scene.relations import relation_of
 
 MEASUREMENT_ATTRIBUTE = "MultiJointSeg.measurement"
 """Node attribute: key of the measurement that a markup shows."""
+
+SHOWN_ATTRIBUTE = "MultiJointSeg.shown"
+"""Node attribute: JSON of the geometry's type and of the measurements it shows, each with key, place among the
+geometries of that measurement, and relation (`relations.relation_of`)."""
 
 PLANE_SIZE_MM = 60.0
 """Edge of the square that stands for an infinite plane: about the width of a child's knee."""
@@ -60,7 +66,20 @@ def add_measurement_nodes(scene: Scene, measurements: Sequence[Measurement], *, 
 
 def add_geometry_nodes(scene: Scene, part: SharedGeometry, *, visible: bool = False) -> list[Node]:
     """Add the nodes of one geometry."""
-    return _add_entry(scene, part.measurements[0], part.label, _name(part.measurements, part.label), visible=visible)
+    name = _name(part.measurements, part.label)
+    nodes = _add_entry(scene, part.measurements[0], part.label, name, visible=visible)
+    shown = [
+        {"key": m.key, "place": list(m.geometry).index(_label_in(m, part)), "relation": relation_of(m)}
+        for m in part.measurements
+    ]
+    for node in nodes:
+        node.SetAttribute(SHOWN_ATTRIBUTE, json.dumps({"type": part.entry["type"], "measurements": shown}))
+    return nodes
+
+
+def _label_in(measurement: Measurement, part: SharedGeometry) -> str:
+    """Name that the shared geometry has in one of the measurements."""
+    return next(label for label, entry in measurement.geometry.items() if entry == part.entry)
 
 
 def _name(sharing: Sequence[Measurement], label: str) -> str:

@@ -45,13 +45,18 @@ def add_sphere_node(
     scene: Scene, center_mm: list[float], radius_mm: float, bone: Bone | None, *, name: str, visible: bool = False
 ) -> Node:
     """Add a translucent vtkMRMLModelNode of a sphere given in LPS mm."""
+    return _add(scene, sphere_polydata(center_mm, radius_mm), bone, name, visible=visible, opacity=0.4)
+
+
+def sphere_polydata(center_mm: list[float], radius_mm: float) -> Any:
+    """Sphere given in LPS mm as vtkPolyData in RAS mm."""
     source = vtkSphereSource()
     source.SetCenter(flip_points(center_mm).tolist())
     source.SetRadius(radius_mm)
     source.SetThetaResolution(48)
     source.SetPhiResolution(25)
     source.Update()
-    return _add(scene, source.GetOutput(), bone, name, visible=visible, opacity=0.4)
+    return source.GetOutput()
 
 
 def surface_from_node(node: Node) -> Surface:

@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from vtkmodules.vtkCommonCore import vtkStringArray
-from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.volume import Volume
-from MultiJointSegSlicer.scene.coordinates import geometry_from_ras
+from MultiJointSegSlicer.scene.coordinates import first_voxel_to_ras, geometry_from_ras
 from MultiJointSegSlicer.scene.headless import headless_scene
 from MultiJointSegSlicer.scene.mrml import Node, slicer, without_vtk_messages
 from MultiJointSegSlicer.scene.segment_names import SegmentName, match_segments
 from MultiJointSegSlicer.scene.segmentations import BINARY_LABELMAP
 from MultiJointSegSlicer.scene.terminology import segment_terminology
 from MultiJointSegSlicer.scene.volumes import image_array
+
+_SAME_VOXEL = 1e-3
+"""Voxels whose centers are this close, in voxels, are the same."""
 
 
 def read_segmentation(path: Path, *, bones: Sequence[Bone] | None = None) -> Volume:
@@ -110,7 +112,7 @@ def labels_from_node(node: Node, *, bones: Sequence[Bone] | None = None) -> Volu
         "overlapping_voxels": overlapping,
         "side": said.pop() if len(said) == 1 else "",
     }
-    return Volume(array, geometry_from_ras(grid.GetDimensions(), _corner_matrix(grid)), "SEG", metadata)
+    return Volume(array, geometry_from_ras(grid.GetDimensions(), first_voxel_to_ras(grid)), "SEG", metadata)
 
 
 def _is_intact(path: Path) -> bool:
@@ -148,20 +150,38 @@ def _common_grid(segmentation: Any, segment_ids: list[str]) -> Any:
 
 def _mask(node: Node, segment_id: str, grid: Any) -> np.ndarray:
     """Whether a voxel (k, j, i) of the grid is in the segment."""
+    found = np.zeros(image_array(grid).shape, bool)
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    image = segment.GetRepresentation(BINARY_LABELMAP)
+    if image is None or min(image.GetDimensions()) < 1 or image.GetPointData().GetScalars() is None:
+        return found
+    start = _offset(image, grid)
+    if start is None:
+        return _resampled_mask(node, segment_id, grid)
+    array = image_array(image)
+    into, of = [], []
+    for offset, size, whole in zip(start[::-1], array.shape, found.shape, strict=True):
+        into.append(slice(max(offset, 0), max(min(offset + size, whole), 0)))
+        of.append(slice(max(-offset, 0), max(min(size, whole - offset), 0)))
+    found[tuple(into)] = array[tuple(of)] == segment.GetLabelValue()
+    return found
+
+
+def _offset(image: Any, grid: Any) -> tuple[int, int, int] | None:
+    """Index (i, j, k) of the grid at which the image begins; None if its voxels are not voxels of the grid."""
+    ours, theirs = (np.array(each.GetData()).reshape(4, 4) for each in map(first_voxel_to_ras, (grid, image)))
+    between = np.linalg.solve(ours, theirs)
+    start = np.rint(between[:3, 3])
+    expected = np.eye(4)
+    expected[:3, 3] = start
+    if not np.allclose(between, expected, atol=_SAME_VOXEL):
+        return None
+    return int(start[0]), int(start[1]), int(start[2])
+
+
+def _resampled_mask(node: Node, segment_id: str, grid: Any) -> np.ndarray:
     image = slicer.vtkOrientedImageData()
-    if not node.GetBinaryLabelmapRepresentation(segment_id, image) or min(image.GetDimensions()) < 1:
-        return np.zeros(image_array(grid).shape, bool)
+    node.GetBinaryLabelmapRepresentation(segment_id, image)
     resampled = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, grid, resampled)
     return image_array(resampled) != 0
-
-
-def _corner_matrix(image: Any) -> vtkMatrix4x4:
-    """Index-to-RAS matrix whose index starts at the image's first voxel: extents in Slicer need not start at 0."""
-    matrix = vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    i, _, j, _, k, _ = image.GetExtent()
-    corner = matrix.MultiplyPoint((i, j, k, 1))
-    for row in range(3):
-        matrix.SetElement(row, 3, corner[row])
-    return matrix

@@ -40,6 +40,18 @@ def add_table_node(scene: Scene, measurements: Sequence[Measurement], *, name: s
 
     measurements.csv and measurements.json hold the unrounded values.
     """
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    fill_table_node(node, measurements)
+    for column_name, description in COLUMNS.items():
+        node.SetColumnType(column_name, VTK_DOUBLE if column_name in _NUMBERS else VTK_STRING)
+        node.SetColumnDescription(column_name, description)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetLocked(True)
+    return node
+
+
+def fill_table_node(node: Node, measurements: Sequence[Measurement]) -> None:
+    """Give a table node of `add_table_node` other measurements."""
     table = vtkTable()
     rows = [_row(m) for m in measurements]
     for index, column_name in enumerate(COLUMNS):
@@ -48,14 +60,21 @@ def add_table_node(scene: Scene, measurements: Sequence[Measurement], *, name: s
         for row in rows:
             column.InsertNextValue(row[index])
         table.AddColumn(column)
-    node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
     node.SetAndObserveTable(table)
-    for column_name, description in COLUMNS.items():
-        node.SetColumnType(column_name, VTK_DOUBLE if column_name in _NUMBERS else VTK_STRING)
-        node.SetColumnDescription(column_name, description)
-    node.SetUseColumnTitleAsColumnHeader(True)
-    node.SetLocked(True)
-    return node
+
+
+def set_value(node: Node, key: str, value: float | None, note: str) -> None:
+    """Change value and note of one measurement of a table node; its error estimate no longer holds."""
+    table = node.GetTable()
+    keys = table.GetColumnByName("Key")
+    for row in range(table.GetNumberOfRows()):
+        if keys.GetValue(row) == key:
+            if value is not None:
+                table.GetColumnByName("Value").SetValue(row, _number(value))
+            table.GetColumnByName("Error estimate").SetValue(row, math.nan)
+            table.GetColumnByName("Note").SetValue(row, _text(note))
+    table.Modified()
+    node.Modified()
 
 
 def _row(m: Measurement) -> tuple[str | float, ...]:
