@@ -28,9 +28,6 @@ from vtkmodules.vtkRenderingCore import (
 from MultiJointSegLib.report.surface_rendering import surface_actor
 from MultiJointSegLib.surface.mesh import Surface
 
-PALETTE = ((206, 32, 41), (22, 96, 178), (20, 128, 60), (132, 60, 170), (214, 106, 0), (0, 140, 150))
-"""Color of a measurement's first, second, ... landmark."""
-
 _FLAT_MM = 2.5
 """Landmarks that lie in one plane to within this are shown with the bone cut open at that plane."""
 _MARGIN = 1.25
@@ -118,14 +115,14 @@ def measure_view(geometry: Geometry) -> MeasureView | None:
     return MeasureView(toward, up, center, max(_MARGIN * half, _SMALLEST_HALF_MM), cut)
 
 
-def _marker_actors(geometry: Geometry, half_mm: float) -> list[vtkActor]:
+def _marker_actors(geometry: Geometry, half_mm: float, palette: Sequence[Sequence[int]]) -> list[vtkActor]:
     actors = []
     thickness = 0.011 * half_mm
     number = 0
     for entry in geometry.values():
         if entry["type"] == "plane":
             continue
-        color = [value / 255 for value in PALETTE[number % len(PALETTE)]]
+        color = [value / 255 for value in palette[number % len(palette)]]
         number += 1
         shapes: list[tuple[object, float]] = []
         if entry["type"] == "line":
@@ -176,6 +173,8 @@ class MeasureDrawing:
         LPS mm.
     colors : mapping of bone key to (int, int, int)
         RGB 0..255.
+    palette : sequence of (int, int, int)
+        Colors of a measurement's first, second, ... landmark.
     size_px : (int, int)
         Width and height of the pictures.
     """
@@ -184,9 +183,10 @@ class MeasureDrawing:
         self,
         surfaces: Mapping[str, Surface],
         colors: Mapping[str, Sequence[int]],
+        palette: Sequence[Sequence[int]],
         size_px: tuple[int, int] = (420, 420),
     ) -> None:
-        self._size_px = size_px
+        self._size_px, self._palette = size_px, palette
         self._bones, self._marks = vtkRenderer(), vtkRenderer()
         self._bones.SetBackground(1, 1, 1)
         self._actors: dict[str, vtkActor] = {}
@@ -242,7 +242,7 @@ class MeasureDrawing:
                 cut.SetOrigin(*(view.cut_mm + 0.3 * view.toward))
                 cut.SetNormal(*-view.toward)
                 mapper.AddClippingPlane(cut)
-        for actor in _marker_actors(geometry, view.half_mm):
+        for actor in _marker_actors(geometry, view.half_mm, self._palette):
             self._marks.AddActor(actor)
         camera = self._bones.GetActiveCamera()
         camera.ParallelProjectionOn()
@@ -268,7 +268,7 @@ def main(folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     with np.load(folder / "surfaces.npz") as arrays:
         surfaces = {key: Surface(arrays[f"points{n}"], arrays[f"triangles{n}"]) for n, key in enumerate(job["colors"])}
-    drawing = MeasureDrawing(surfaces, job["colors"], (job["width_px"], job["height_px"]))
+    drawing = MeasureDrawing(surfaces, job["colors"], job["palette"], (job["width_px"], job["height_px"]))
     done = {}
     for entry in job["measurements"]:
         drawn = drawing.draw(entry["bone"], entry["geometry"])

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 from MultiJointSegLib.report.content import ReportContent
 from MultiJointSegLib.report.figures import FigureMaker, bars, data_address, plane_title
+from MultiJointSegLib.report.measure_picture import MeasurePictures
 from MultiJointSegLib.report.surface_picture import SurfaceRendering
 
 METHODS = (
@@ -70,6 +71,20 @@ def _rows(content: ReportContent) -> list[_Row]:
             )
         )
     return rows
+
+
+def _landmarks(content: ReportContent, pictures: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Address and caption of the picture of each measurement."""
+    names = {bone.key: bone.name for bone in content.joint.bones}
+    return [
+        (
+            data_address(pictures[m.key]),
+            f"{names[m.bone] + ': ' if m.bone in names else ''}{m.name}, "
+            f"{format_value(m.value)} {_UNITS.get(m.unit, m.unit)}".rstrip(),
+        )
+        for m in content.measurements
+        if m.key in pictures and m.value is not None
+    ]
 
 
 def _definitions(content: ReportContent) -> list[tuple[str, str, str]]:
@@ -169,7 +184,10 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
     progress = progress or SilentProgress()
     maker = FigureMaker(content)
     shown = [b for b in content.joint.bones if b.key in content.surfaces]
-    with SurfaceRendering([content.surfaces[b.key] for b in shown], shown, side=content.side) as rendering:
+    with (
+        SurfaceRendering([content.surfaces[b.key] for b in shown], shown, side=content.side) as rendering,
+        MeasurePictures({b.key: content.surfaces[b.key] for b in shown}, content.measurements) as drawing,
+    ):
         progress.report(0.0, "slices in three planes")
         planes = maker.planes()
         bones = maker.bones(ProgressSpan(progress, 0.2, 0.6))
@@ -177,7 +195,9 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
         doubtful = maker.doubtful()
         progress.report(0.75, "3-D view")
         pictures, no_pictures = rendering.pictures()
-    left_out = [no_pictures] if no_pictures else []
+        progress.report(0.85, "landmarks of the measurements")
+        drawn, not_drawn = drawing.pictures()
+    left_out = [sentence for sentence in (no_pictures, not_drawn) if sentence]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -198,6 +218,7 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
         views=[(data_address(p.png), p.caption) for p in pictures],
         no_views=no_pictures,
         rows=_rows(content),
+        landmarks=_landmarks(content, drawn),
         definitions=_definitions(content),
         certainty=_certainty(content),
         citations=METHODS,

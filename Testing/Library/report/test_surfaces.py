@@ -12,7 +12,7 @@ from PIL import Image
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
-from MultiJointSegLib.report import surface_picture
+from MultiJointSegLib.report import drawing_process, surface_picture
 from MultiJointSegLib.report.surface_picture import SurfaceRendering
 from MultiJointSegLib.surface.extraction import surface_from_mask
 
@@ -65,10 +65,10 @@ def test_machine_that_cannot_draw_gets_a_sentence(monkeypatch, tmp_path):
 
 
 def test_hung_driver_does_not_hold_up_the_report(monkeypatch):
-    monkeypatch.setattr(surface_picture, "RENDERING_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(drawing_process, "RENDERING_TIMEOUT_S", 0.01)
     with SurfaceRendering([_ball((0, 0, 0), 8)], [FEMUR]) as rendering:
         pictures, reason = rendering.pictures()
-        process = rendering._process
+        process = rendering._drawing.process
     assert (pictures, process.poll() is not None) == ([], True)
     assert "took longer" in reason
 
