@@ -65,7 +65,7 @@ def export(graph: Graph) -> bytes:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
-            (torch.zeros(2, 3, _EXAMPLE_SIZE, _EXAMPLE_SIZE),),
+            (torch.zeros(2, graph.network.input_channels, _EXAMPLE_SIZE, _EXAMPLE_SIZE),),
             target,  # type: ignore[arg-type]  # a file object is what this exporter takes
             dynamo=False,
             input_names=["images"],

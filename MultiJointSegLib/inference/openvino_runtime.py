@@ -115,8 +115,9 @@ def convert(graph: Graph) -> openvino.Model:
         # takes multiples of 32, for which those constants hold (tested by comparison at other sizes).
         warnings.simplefilter("ignore")
         frontend = FrontEndManager().load_by_framework("pytorch")
-        example = torch.zeros(2, 3, _EXAMPLE_SIZE, _EXAMPLE_SIZE)
+        channels = graph.network.input_channels
+        example = torch.zeros(2, channels, _EXAMPLE_SIZE, _EXAMPLE_SIZE)
         decoder = TorchScriptPythonDecoder(graph, example_input=(example,))  # must outlive the conversion
         model = frontend.convert(frontend.load(decoder))
-    model.reshape([-1, 3, -1, -1])
+    model.reshape([-1, channels, -1, -1])
     return model

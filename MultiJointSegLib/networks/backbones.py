@@ -17,16 +17,16 @@ class Backbone:
     Attributes
     ----------
     encoder : callable
-        Makes the encoder from the number of batch-normalization domains. It is called with (x, domain index) and
-        returns features finest first, the last at stride 32; `channels` are those of strides 2 to 32, and
-        `full_channels` those of an additional first level at full resolution (missing or 0: there is none).
+        Makes the encoder from the number of batch-normalization domains and `in_channels`. It is called with (x,
+        domain index) and returns features finest first, the last at stride 32; `channels` are those of strides 2 to
+        32, and `full_channels` those of an additional first level at full resolution (missing or 0: there is none).
     attention : bool
         Attention gates on the skip connections.
     imagenet : bool
         ImageNet weights exist (`load_imagenet`).
     """
 
-    encoder: Callable[[int], Any]
+    encoder: Callable[..., Any]
     attention: bool = False
     imagenet: bool = False
 

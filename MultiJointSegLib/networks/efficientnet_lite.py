@@ -95,13 +95,16 @@ class EfficientNetLite0Encoder(nn.Module):
     ----------
     domains : int
         Number of batch-normalization domains.
+    in_channels : int
+        With more than the image's three, ImageNet weights are loaded for those and the others get weight zero; with
+        fewer (no image), the first convolution keeps its random weights.
     """
 
     channels = (16, 24, 40, 112, 320)
 
-    def __init__(self, domains: int) -> None:
+    def __init__(self, domains: int, in_channels: int = 3) -> None:
         super().__init__()
-        self.stem = SamePadConv2d(3, 32, 3, stride=2, bias=False)
+        self.stem = SamePadConv2d(in_channels, 32, 3, stride=2, bias=False)
         self.stem_norm = DomainBatchNorm2d(32, domains)
         self.blocks = nn.ModuleList()
         self._pyramid_after: list[int] = []
@@ -112,7 +115,7 @@ class EfficientNetLite0Encoder(nn.Module):
                 self._pyramid_after.append(len(self.blocks) - 1)
 
     def forward(self, x: Tensor, domain: int) -> list[Tensor]:
-        """Features of x (b, 3, h, w; h and w multiples of 32), finest first."""
+        """Features of x (b, in_channels, h, w; h and w multiples of 32), finest first."""
         y = F.relu6(self.stem_norm(self.stem(x), domain))
         pyramid = []
         for index, block in enumerate(self.blocks):
@@ -151,7 +154,11 @@ class EfficientNetLite0Encoder(nn.Module):
             conv.load_state_dict({"weight": state[f"{key}.weight"]})
 
         with torch.no_grad():
-            copy(self.stem, "_conv_stem")
+            used += 1
+            image_weight = state["_conv_stem.weight"]
+            if self.stem.in_channels >= image_weight.shape[1]:
+                self.stem.weight.zero_()
+                self.stem.weight[:, : image_weight.shape[1]] = image_weight
             self.stem_norm.copy_to_all(norm_state("_bn0"))
             blocks: list[Any] = list(self.blocks)
             for index, block in enumerate(blocks):

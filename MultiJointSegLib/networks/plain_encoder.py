@@ -34,6 +34,7 @@ class PlainEncoder(nn.Module):
         Number of batch-normalization domains.
     widths : sequence of 6 int
         Features at each stride.
+    in_channels : int
 
     References
     ----------
@@ -41,18 +42,18 @@ class PlainEncoder(nn.Module):
     sixth level (so that sizes fit those of the other backbones) are our choice.
     """
 
-    def __init__(self, domains: int, widths: Sequence[int] = (16, 32, 64, 128, 256, 256)) -> None:
+    def __init__(self, domains: int, widths: Sequence[int] = (16, 32, 64, 128, 256, 256), in_channels: int = 3) -> None:
         super().__init__()
         if len(widths) != 6:
             raise ValueError(f"The plain encoder has 6 levels, {len(widths)} widths were given.")
         self.full_channels = widths[0]
         self.channels = tuple(widths[1:])
         self.levels = nn.ModuleList(
-            _Level(below, width, domains) for below, width in zip([3, *widths[:-1]], widths, strict=True)
+            _Level(below, width, domains) for below, width in zip([in_channels, *widths[:-1]], widths, strict=True)
         )
 
     def forward(self, x: Tensor, domain: int) -> list[Tensor]:
-        """Features of x (b, 3, h, w; h and w multiples of 32), finest first, beginning at full resolution."""
+        """Features of x (b, in_channels, h, w; h and w multiples of 32), finest first, beginning at full resolution."""
         pyramid = []
         for index, level in enumerate(self.levels):
             x = level(x if index == 0 else F.max_pool2d(x, 2), domain)

@@ -49,7 +49,14 @@ class _DecoderBlock(nn.Module):
         return F.relu(self.second_norm(self.second(x), domain))
 
 
-_DEFAULTS = {"backbone": "efficientnet_lite0", "domain_norm": True, "domain_output": True, "image_skip": False}
+_DEFAULTS: dict[str, Any] = {
+    "backbone": "efficientnet_lite0",
+    "domain_norm": True,
+    "domain_output": True,
+    "image_skip": False,
+    "sees_image": True,
+    "mask_channels": 0,
+}
 
 
 class SharedUNet(nn.Module):
@@ -76,6 +83,11 @@ class SharedUNet(nn.Module):
     image_skip : bool
         True: the last decoder level also sees the image itself. Encoders that start at half the resolution lose
         what is thinner than two pixels; backbones with features at full resolution ignore the option.
+    sees_image : bool
+        False: the input is a mask alone.
+    mask_channels : int
+        Channels of a global mask, after the image's three. Which joint a slice shows is judged by the image where
+        there is one: `detect` sets the mask's channels to zero.
 
     References
     ----------
@@ -92,12 +104,18 @@ class SharedUNet(nn.Module):
         domain_norm: bool = True,
         domain_output: bool = True,
         image_skip: bool = False,
+        sees_image: bool = True,
+        mask_channels: int = 0,
     ) -> None:
         super().__init__()
         if not joints:
             raise ValueError("The network needs at least one joint.")
         if backbone not in BACKBONES:
             raise ValueError(f"There is no backbone '{backbone}'; there are {', '.join(BACKBONES)}.")
+        self._image_channels = _IMAGE_CHANNELS if sees_image else 0
+        self.input_channels = self._image_channels + mask_channels
+        if self.input_channels < 1 or mask_channels < 0:
+            raise ValueError("The network needs an image, a mask, or both to see.")
         self.joints = dict(joints)
         self.decoder_channels = tuple(decoder_channels)
         self._options = {
@@ -105,16 +123,18 @@ class SharedUNet(nn.Module):
             "domain_norm": domain_norm,
             "domain_output": domain_output,
             "image_skip": image_skip,
+            "sees_image": sees_image,
+            "mask_channels": mask_channels,
         }
         domains = len(joints) if domain_norm else 1
         self._domain_index = {key: index if domain_norm else 0 for index, key in enumerate(joints)}
         self._domain_index[DETECTION] = domains
         self._start = {key: sum(list(joints.values())[:index]) for index, key in enumerate(joints)}
-        self.encoder: Any = BACKBONES[backbone].encoder(domains + 1)
+        self.encoder: Any = BACKBONES[backbone].encoder(domains + 1, in_channels=self.input_channels)
         attention = BACKBONES[backbone].attention
         full_channels = getattr(self.encoder, "full_channels", 0)
         self._image_skip = image_skip and not full_channels
-        skips = [*reversed(self.encoder.channels[:-1]), _IMAGE_CHANNELS if self._image_skip else full_channels]
+        skips = [*reversed(self.encoder.channels[:-1]), self.input_channels if self._image_skip else full_channels]
         widths = [self.encoder.channels[-1], *self.decoder_channels]
         self.decoder = nn.ModuleList(
             _DecoderBlock(widths[level], skips[level], widths[level + 1], domains, attention=attention)
@@ -152,8 +172,9 @@ class SharedUNet(nn.Module):
 
         Parameters
         ----------
-        x : float tensor of shape (b, 3, h, w)
-            Normalized slices (0 air, about 1 bright tissue) with both neighbors; h and w multiples of 32.
+        x : float tensor of shape (b, input_channels, h, w)
+            Normalized slices (0 air, about 1 bright tissue) with both neighbors, then the channels of the mask if the
+            network has one; h and w multiples of 32.
         domain : str
             Joint key.
         """
@@ -211,7 +232,13 @@ class SharedUNet(nn.Module):
         return self.joint_logits(self.loss_logits(self.features(x, domain), domain), domain)
 
     def detect(self, x: Tensor) -> Tensor:
-        """Logits (b, joints + 1) of what each slice shows, in the order of `joints`; the last is "none of ours"."""
+        """Logits (b, joints + 1) of what each slice shows, in the order of `joints`; the last is "none of ours".
+
+        The channels of the mask may be left out of `x`.
+        """
+        if self._image_channels and self.input_channels > self._image_channels:
+            x = x[:, : self._image_channels]
+            x = F.pad(x, (0, 0, 0, 0, 0, self.input_channels - self._image_channels))
         bottleneck = self.encoder(self._to_imagenet_range(x), self.domain_index(DETECTION))[-1]
         # The mean says what is there, the maximum that something is there at all, however small.
         pooled = torch.cat([bottleneck.mean((2, 3)), bottleneck.amax((2, 3))], dim=1)

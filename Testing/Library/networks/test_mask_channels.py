@@ -1,0 +1,71 @@
+"""Networks that see a global mask beside the image, or alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from MultiJointSegLib.learning.train_shared import load_with_new_inputs
+from MultiJointSegLib.networks.efficientnet_lite import EfficientNetLite0Encoder
+from MultiJointSegLib.networks.shared_unet import SharedUNet
+
+JOINTS = {"knee": 4}
+
+
+def network(seed=0, **options):
+    torch.manual_seed(seed)
+    return SharedUNet(JOINTS, (8, 8, 8, 8, 8), backbone="unet", **options).eval()
+
+
+def test_a_mask_alone_is_one_channel_and_the_answer_knows_nothing_else():
+    alone = network(sees_image=False, mask_channels=1)
+    assert alone.encoder.levels[0].first.weight.shape[1] == alone.input_channels == 1
+    assert alone(torch.rand(2, 1, 32, 32), "knee").shape == (2, 5, 32, 32)
+
+
+def test_without_weights_for_the_mask_it_is_the_image_network():
+    plain, masked = network(), network(mask_channels=1)
+    load_with_new_inputs(masked, plain.state_dict())
+    assert not masked.encoder.levels[0].first.weight[:, 3:].any()
+    image, mask = torch.rand(2, 3, 32, 32), (torch.rand(2, 1, 32, 32) > 0.5).float()
+    with torch.no_grad():
+        assert torch.allclose(masked(torch.cat([image, mask], 1), "knee"), plain(image, "knee"), atol=1e-6)
+
+
+def test_the_answer_changes_with_image_and_mask_but_the_detection_only_with_the_image():
+    both = network(mask_channels=2)
+    image, other = torch.rand(2, 2, 3, 32, 32)
+    mask, no_mask = torch.ones(2, 2, 32, 32), torch.zeros(2, 2, 32, 32)
+    with torch.no_grad():
+        first = both(torch.cat([image, mask], 1), "knee")
+        assert not torch.allclose(first, both(torch.cat([other, mask], 1), "knee"), atol=1e-4)
+        assert not torch.allclose(first, both(torch.cat([image, no_mask], 1), "knee"), atol=1e-4)
+        assert torch.equal(both.detect(torch.cat([image, mask], 1)), both.detect(image))
+
+
+def test_imagenet_weights_stay_those_of_the_image():
+    torch.manual_seed(0)
+    donor = EfficientNetLite0Encoder(1)
+    weight = donor.stem.weight.detach()
+
+    class State(dict):
+        def __missing__(self, key):
+            raise KeyError(key)
+
+    for channels in (5, 1):
+        encoder = EfficientNetLite0Encoder(1, in_channels=channels)
+        before = encoder.stem.weight.detach().clone()
+        with pytest.raises(KeyError):  # the stem comes first, the rest of this checkpoint is missing
+            encoder.load_imagenet(State({"_conv_stem.weight": weight}))
+        if channels == 5:
+            assert torch.equal(encoder.stem.weight[:, :3], weight) and not encoder.stem.weight[:, 3:].any()
+        else:
+            assert torch.equal(encoder.stem.weight, before)
+
+
+def test_config_round_trip_and_refusals():
+    both = network(mask_channels=6)
+    assert both.config()["mask_channels"] == 6 and "sees_image" not in both.config()
+    assert SharedUNet.from_config(both.config()).input_channels == 9
+    with pytest.raises(ValueError, match="an image, a mask, or both"):
+        network(sees_image=False)
