@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from MultiJointSegLib.anatomy import catalog
 from MultiJointSegLib.imaging.volume import Volume
@@ -12,6 +13,7 @@ from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
 from MultiJointSegLib.morphology.head_measures import HEADS, measure_head
 from MultiJointSegLib.morphology.hip import measure_hip
 from MultiJointSegLib.morphology.knee import measure_knee
+from MultiJointSegLib.morphology.label_check import side_conflict, swapped_labels
 from MultiJointSegLib.morphology.measurement import Measurement
 from MultiJointSegLib.morphology.shoulder import measure_shoulder
 from MultiJointSegLib.surface.mesh import Surface
@@ -21,13 +23,15 @@ JOINT_MEASURES: dict[
 ] = {
     "ankle": measure_ankle,
     "hip": measure_hip,
-    "knee": measure_knee,
     "shoulder": measure_shoulder,
 }
-"""Per joint: what is measured on its bones together, from the surfaces and the edges of the field of view."""
+"""What is measured on a joint's bones together, from the surfaces and the edges of the field of view; the knee also
+takes the side."""
 
 
-def measure_surfaces(surfaces: Mapping[str, Surface], *, joint: str, labels: Volume | None = None) -> list[Measurement]:
+def measure_surfaces(
+    surfaces: Mapping[str, Surface], *, joint: str, labels: Volume | None = None, side: str | None = None
+) -> list[Measurement]:
     """Measure every bone of a joint.
 
     Parameters
@@ -39,11 +43,14 @@ def measure_surfaces(surfaces: Mapping[str, Surface], *, joint: str, labels: Vol
     labels : Volume, optional
         The label map or any volume on the examination's grid: tells where the field of view ends. Without it no bone
         is known to be complete, and every measurement carries a note that says so.
+    side : str, optional
+        "left" or "right", where it is known. Tells lateral from medial where the bones do not, and is checked.
 
     Returns
     -------
     list of Measurement
-        In the order of the joint's bones, then the measures of the joint.
+        In the order of the joint's bones, then the measures of the joint. Where two labels seem to be swapped, the
+        latter have no value but this as their reason.
 
     Raises
     ------
@@ -61,6 +68,14 @@ def measure_surfaces(surfaces: Mapping[str, Surface], *, joint: str, labels: Vol
         result += measure_bone(surface, bone, edge)
         if head_of is not None and head_of[0] == bone.key:
             result += measure_head(surface, joint=joint, edge=edge, partner=surfaces.get(head_of[2]))
-    if joint in JOINT_MEASURES:
-        result += JOINT_MEASURES[joint](surfaces, edges)
-    return result
+    conflict = side_conflict(surfaces, joint, side)
+    if joint == "knee":
+        of_joint = measure_knee(surfaces, edges, None if conflict else side)
+    else:
+        of_joint = JOINT_MEASURES[joint](surfaces, edges) if joint in JOINT_MEASURES else []
+    swapped = swapped_labels(surfaces, joint)
+    if swapped:
+        of_joint = [replace(m, value=None, reason=swapped, geometry={}, error_estimate=None, note="") for m in of_joint]
+    if conflict:
+        of_joint = [m if m.value is None else replace(m, note=f"{m.note} {conflict}".strip()) for m in of_joint]
+    return result + of_joint

@@ -1,4 +1,4 @@
-"""Surfaces to files that other programs read: STL, PLY, OBJ, VTP. Positions are always LPS millimeters."""
+"""Surfaces to files that other programs read: STL, PLY, OBJ, VTP, glTF. Positions are always LPS millimeters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.surface.gltf import glb_bytes
 from MultiJointSegLib.surface.mesh import Surface, to_polydata
 
 SPACE_STATEMENT = "SPACE=LPS UNIT=mm MultiJointSeg"
@@ -67,14 +68,30 @@ def _vtp(surface: Surface, path: Path) -> None:
         raise OSError(f"VTK could not write {path}")
 
 
-_WRITERS: dict[str, Callable[[Surface, Path], None]] = {".stl": _stl, ".ply": _ply, ".obj": _obj, ".vtp": _vtp}
+def _glb(surface: Surface, path: Path) -> None:
+    # The name within the file is that of the file, which here is temporary: ".femur-x1y2" of femur.glb.
+    name = path.stem.removeprefix(".").rsplit("-", 1)[0]
+    path.write_bytes(glb_bytes({name: surface}))
+
+
+_WRITERS: dict[str, Callable[[Surface, Path], None]] = {
+    ".stl": _stl,
+    ".ply": _ply,
+    ".obj": _obj,
+    ".vtp": _vtp,
+    ".glb": _glb,
+}
+
+SURFACE_FORMATS = tuple(ending.removeprefix(".") for ending in _WRITERS)
+"""What `write_surface` can write."""
 
 
 def write_surface(surface: Surface, path: Path) -> Path:
-    """Write a surface; the format follows the file name: .stl and .ply (binary), .obj (text), .vtp (binary XML).
+    """Write a surface; the format follows the name: .stl and .ply (binary), .obj (text), .vtp (XML), .glb (glTF).
 
-    Every format states "LPS" and "mm" in its header, comment or field data. STL and PLY hold single precision
-    (better than 0.0001 mm within 1 m of the origin). The file is complete or not there.
+    Every format states "LPS" and "mm" in its header, comment or field data; in glTF, which is in meters by definition,
+    a node above the surface turns and scales it. STL, PLY and glTF hold single precision (better than 0.0001 mm within
+    1 m of the origin). The file is complete or not there.
 
     Parameters
     ----------

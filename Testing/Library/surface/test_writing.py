@@ -62,7 +62,7 @@ def test_an_existing_file_is_replaced(surface, tmp_path):
 
 
 def test_bad_names_are_refused(surface, tmp_path):
-    with pytest.raises(InputError, match=r"\.stl, \.ply, \.obj, \.vtp, not '\.xyz'"):
+    with pytest.raises(InputError, match=r"\.stl, \.ply, \.obj, \.vtp, \.glb, not '\.xyz'"):
         write_surface(surface, tmp_path / "a.xyz")
     with pytest.raises(InputError, match="Check that the folder exists"):
         write_surface(surface, tmp_path / "missing" / "a.stl")
