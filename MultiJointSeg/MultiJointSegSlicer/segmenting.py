@@ -138,7 +138,7 @@ class SegmentationLogic:
         from MultiJointSegLib.morphology.writing import read_measurements
         from MultiJointSegSlicer.scene.building import adding_results
         from MultiJointSegSlicer.scene.nodes import remove_results, result_nodes
-        from MultiJointSegSlicer.scene.surface_files import read_surface
+        from MultiJointSegLib.surface.reading import read_surface
         from MultiJointSegSlicer.scene.views import show_in_views
 
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))

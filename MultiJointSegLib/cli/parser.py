@@ -101,6 +101,19 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _output(parser, "folder for report and tables")
 
 
+def _revise(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="SEGMENTATION", help=".seg.nrrd, or a label map with the catalog's values")
+    _output(parser, "folder for surfaces, measurements and report")
+    parser.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
+    parser.add_argument("--examination", metavar="INPUT", help=f"{_INPUT_HELP}; with it a report is written")
+    parser.add_argument("--run", metavar="FILE", help="run.json of the result that was corrected, for the report")
+    parser.add_argument(
+        "--surfaces", metavar="FOLDER", help="surfaces of bones that were not corrected, to be taken as they are"
+    )
+    parser.add_argument("--review", default="", metavar="TEXT", help="who accepted the segmentation, for the report")
+    parser.add_argument("--no-scene", action="store_true", help="leave out scene.mrb")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser; each command stores its name in ``command``."""
     parser = _Parser(
@@ -140,6 +153,8 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("input", metavar="SEGMENTATION", help=".seg.nrrd, or a label map with the catalog's values")
     _output(measure, "folder for surfaces and measurements")
     measure.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
+
+    _revise(command("revise", "measure a corrected segmentation again, and write its report"))
 
     phantom = command("phantom", "make a synthetic examination with exact truth")
     phantom.add_argument("--joint", required=True, help="ankle, knee, shoulder or hip")

@@ -68,8 +68,15 @@ class Definition:
         try:
             found = search()
         except MultiJointSegError as error:
+            reason = str(error)
+        except (ValueError, IndexError, ZeroDivisionError):
+            # A mask may have any shape while a person corrects it; one search that fails must not take the others along.
+            reason = "The shape is too unlike this bone for the landmarks to be looked for."
+        else:
+            reason = ""
+        if reason:
             return Measurement(
-                self.key, self.name, self.bone, None, self.unit, self.definition, self.reference, reason=str(error)
+                self.key, self.name, self.bone, None, self.unit, self.definition, self.reference, reason=reason
             )
         return Measurement(
             key=self.key,

@@ -48,6 +48,7 @@ def finish_examination(
     run: Mapping[str, object],
     clock: StageClock,
     scene_writer: SceneWriter | None = None,
+    surfaces: Mapping[str, Surface] | None = None,
 ) -> FinishedExamination:
     """Make surfaces, measure, and write all files of a result folder.
 
@@ -63,6 +64,8 @@ def finish_examination(
         Knows `FINISHING_STAGES`.
     scene_writer
         See `segment_examination.segment_examination`.
+    surfaces
+        Surfaces that exist already, by bone key; the others are made.
 
     Raises
     ------
@@ -75,7 +78,10 @@ def finish_examination(
     with clock.stage("Making surfaces") as span:
         from MultiJointSegLib.surface.extraction import bone_surfaces
 
-        surfaces = bone_surfaces(segmentation.labels, bones, segmentation.probabilities, progress=span)
+        given = dict(surfaces or {})
+        missing = [bone for bone in bones if bone.key not in given]
+        made = given | bone_surfaces(segmentation.labels, missing, segmentation.probabilities, progress=span)
+        surfaces = {bone.key: made[bone.key] for bone in bones if bone.key in made}
     with clock.stage("Measuring"):
         from MultiJointSegLib.morphology.measures import measure_surfaces
 

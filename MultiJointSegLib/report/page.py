@@ -139,6 +139,8 @@ def _facts(content: ReportContent, plane: str) -> list[tuple[str, str]]:
 
 def _run_facts(run: Mapping[str, object]) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
+    if run.get("review"):
+        facts.append(("Review", str(run["review"])))
     device = run.get("device")
     if isinstance(device, Mapping):
         facts.append(

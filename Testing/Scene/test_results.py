@@ -65,7 +65,7 @@ def test_segmentation_of_a_scene_is_written_and_leaves_no_node(a_scene, built, a
 
 
 def test_surface_comes_back_from_its_file(an_examination, tmp_path) -> None:
-    from MultiJointSegSlicer.scene.surface_files import read_surface
+    from MultiJointSegLib.surface.reading import read_surface
 
     surface = an_examination.surfaces["femur"]
     read = read_surface(write_surface(surface, tmp_path / "femur.stl"))
