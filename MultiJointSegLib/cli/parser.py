@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import MultiJointSegLib
+from MultiJointSegLib.cli.learning_parser import add_learning_commands
+from MultiJointSegLib.cli.pretraining_parser import add_pretraining_commands
 from MultiJointSegLib.errors import InputError
 
 EXIT_CODES = """exit codes:
@@ -101,6 +103,26 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _output(parser, "folder for report and tables")
 
 
+def _cohort(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="INPUT", nargs="+", help="folder of examinations, or an examination")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="folder for a result folder per examination and the tables"
+    )
+    parser.add_argument("--joint", default="auto", help="auto, or the joint that all examinations show (default: auto)")
+    parser.add_argument("--device", choices=_DEVICES, default="auto", help="where to compute (default: auto)")
+    parser.add_argument("--model", metavar="BUNDLE", help="folder of a model bundle (default: the shipped model)")
+    parser.add_argument("--tta", help="test-time augmentation: none, flip or scale (default: the model's own)")
+    parser.add_argument("--no-scene", action="store_true", help="leave out scene.mrb, which is large")
+    parser.add_argument(
+        "--record-paths", action="store_true", help="note file paths in run.json, which may name the patient"
+    )
+    parser.add_argument(
+        "--engine", default="local", help="local: this computer; dask: a dask.distributed cluster (default: local)"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster, for example tcp://host:8786")
+    parser.add_argument("--workers", type=int, metavar="N", help="helper processes (default: one per two cores)")
+
+
 def _revise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="SEGMENTATION", help=".seg.nrrd, or a label map with the catalog's values")
     _output(parser, "folder for surfaces, measurements and report")
@@ -112,6 +134,22 @@ def _revise(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--review", default="", metavar="TEXT", help="who accepted the segmentation, for the report")
     parser.add_argument("--no-scene", action="store_true", help="leave out scene.mrb")
+
+
+def _measure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input", metavar="SEGMENTATION", help=".seg.nrrd with segments named as bones, or label map with our values"
+    )
+    _output(parser, "folder for surfaces, measurements and pictures")
+    parser.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
+    parser.add_argument("--side", choices=("left", "right"), help="side of the body (default: from the bones)")
+    parser.add_argument(
+        "--format", choices=("stl", "ply", "obj", "vtp", "glb"), default="stl", help="of the surfaces (default: stl)"
+    )
+    parser.add_argument(
+        "--deviation", type=_positive, metavar="MM", help="write fewer triangles, at most MM from the surface measured"
+    )
+    parser.add_argument("--no-pictures", action="store_true", help="do not draw the landmarks on the bones")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -144,15 +182,17 @@ def build_parser() -> argparse.ArgumentParser:
     segment.add_argument("input", metavar="INPUT", help=_INPUT_HELP)
     _output(segment, "folder for the result")
     _segmenting(segment)
+    segment.add_argument(
+        "--mask", metavar="FILE", help="outline of the parent organ, for a model that needs one; others make their own mask"
+    )
     segment.add_argument("--no-scene", action="store_true", help="leave out scene.mrb, for a program that has a scene")
+
+    _cohort(command("cohort", "segment and measure every examination of a folder; run again, it goes on"))
 
     detect = command("detect", "say which joint an examination shows", _model)
     detect.add_argument("input", metavar="INPUT", help=_INPUT_HELP)
 
-    measure = command("measure", "measure the bones of a segmentation")
-    measure.add_argument("input", metavar="SEGMENTATION", help=".seg.nrrd, or a label map with the catalog's values")
-    _output(measure, "folder for surfaces and measurements")
-    measure.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
+    _measure(command("measure", "measure the bones of a segmentation"))
 
     _revise(command("revise", "measure a corrected segmentation again, and write its report"))
 
@@ -172,6 +212,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     _evaluate(command("evaluate", "score predicted label maps, or a model, against the truth"))
+
+    add_learning_commands(command, _output, _DEVICES)
+
+    add_pretraining_commands(command)
 
     command("info", "show versions, devices, models and joints")
 

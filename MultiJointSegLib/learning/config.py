@@ -6,7 +6,7 @@ import json
 import tomllib
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -27,22 +27,27 @@ SchemeName = Literal[
 ]
 """Names of the schemes; what they are made of stands in `schemes.SCHEMES`."""
 
+Model = TypeVar("Model", bound=BaseModel)
 
-class _Strict(BaseModel):
+
+class Strict(BaseModel):
+    """Refuses unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class NetworkConfig(_Strict):
+class NetworkConfig(Strict):
     """The network; None means: as the scheme says."""
 
     backbone: Literal["efficientnet_lite0", "unet", "attention_unet"] = "efficientnet_lite0"
     decoder_channels: tuple[int, int, int, int, int] = (128, 96, 64, 32, 16)
     domain_output: bool | None = None
     domain_norm: bool | None = None
+    image_skip: bool = False
     initialization: Literal["scratch", "imagenet"] | None = None
 
 
-class ContrastConfig(_Strict):
+class ContrastConfig(Strict):
     """The contrastive term; levels count from the bottleneck (0) to full resolution (5)."""
 
     scales: Literal["none", "bottleneck", "all"] | tuple[int, ...] | None = None
@@ -52,7 +57,7 @@ class ContrastConfig(_Strict):
     projection: Literal["identity", "mlp"] = "identity"
 
 
-class PriorConfig(_Strict):
+class PriorConfig(Strict):
     """The shape term: one auto-encoder for all joints, or one for each."""
 
     scope: Literal["none", "all_joints", "per_joint"] | None = None
@@ -64,13 +69,13 @@ class PriorConfig(_Strict):
     domain_layers: bool = True
 
 
-class TransferConfig(_Strict):
+class TransferConfig(Strict):
     """Where `transfer_joint` starts: from this joint; by default each joint starts from the next one in `joints`."""
 
     source: str | None = None
 
 
-class OptimizationConfig(_Strict):
+class OptimizationConfig(Strict):
     """The training loop; the keys are those of `trainer.TrainingSettings`."""
 
     steps: int = Field(default=4000, gt=0)
@@ -100,7 +105,7 @@ class OptimizationConfig(_Strict):
         return sizes
 
 
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Which examinations are learned from, and how they are cut; paths are relative to the configuration's file.
 
     Without `folds` the manifest's splits say what trains and what validates; where it has none, a share `validation`
@@ -118,7 +123,7 @@ class DataConfig(_Strict):
     other_maps: int = Field(default=6, ge=0)
 
 
-class AugmentationConfig(_Strict):
+class AugmentationConfig(Strict):
     """Random changes of the slices of examinations; the keys are those of `augmentation.AugmentationSettings`."""
 
     rotation_deg: float = Field(default=15.0, ge=0, le=45)
@@ -141,7 +146,7 @@ class AugmentationConfig(_Strict):
         return limits
 
 
-class LearningConfig(_Strict):
+class LearningConfig(Strict):
     """A whole training. Only what differs from the defaults has to be written down."""
 
     scheme: SchemeName = "all"
@@ -176,16 +181,20 @@ def read_config(path: Path) -> LearningConfig:
         If the file cannot be read, is neither, holds an unknown key (the message names the nearest known one) or a
         value that is not accepted.
     """
+    return parse_strictly(LearningConfig, read_table(path), path.name)
+
+
+def read_table(path: Path) -> Any:
+    """Content of a .toml or .json file; see `read_config`."""
     readers = {".toml": tomllib.loads, ".json": json.loads}
     if path.suffix.lower() not in readers:
         raise InputError(f"The configuration '{path}' is neither .toml nor .json; give one of these.")
     try:
-        content = readers[path.suffix.lower()](path.read_text(encoding="utf-8"))
+        return readers[path.suffix.lower()](path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"The configuration '{path}' cannot be read: {error.strerror or error}.") from error
     except ValueError as error:  # both decoders' errors are
         raise InputError(f"The configuration '{path}' is not valid {path.suffix[1:].upper()}: {error}.") from error
-    return parse_config(content, path.name)
 
 
 def parse_config(content: Any, name: str = "configuration") -> LearningConfig:
@@ -197,27 +206,33 @@ def parse_config(content: Any, name: str = "configuration") -> LearningConfig:
     name : str
         How messages name it.
     """
+    return parse_strictly(LearningConfig, content, name)
+
+
+def parse_strictly(model: type[Model], content: Any, name: str) -> Model:
+    """Check nested dictionaries against a model; see `read_config` for what is refused."""
     if not isinstance(content, dict):
         raise InputError(f"{name}: a table of keys and values is needed, not {type(content).__name__}.")
     try:
         # JSON and TOML know arrays, not tuples: validated as JSON, so that types are not mixed up otherwise.
-        return LearningConfig.model_validate_json(json.dumps(content, default=str), strict=True)
+        return model.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise InputError(f"{name}: {_sentence(error)}") from error
+        raise InputError(f"{name}: {_sentence(error, model)}") from error
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     problems = error.errors(include_url=False)
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     first = (unknown or problems)[0]
     key = ".".join(str(part) for part in first["loc"])
     if unknown:
-        return f"there is no key '{key}'; the nearest known key is '{nearest_key(key)}'."
+        return f"there is no key '{key}'; the nearest known key is '{nearest_key(key, model)}'."
     value = json.dumps(first["input"], default=str)
     reason = first["msg"].removeprefix("Value error, ")
     # Where a value has several accepted forms, pydantic adds the form's name to the place.
-    known = [k for k in (key, key.rsplit(".", 1)[0]) if k in known_keys()]
-    return f"'{known[0] if known else key}' is {value[:80]}: {reason[:1].lower()}{reason[1:]}."
+    known = [k for k in (key, key.rsplit(".", 1)[0]) if k in known_keys(model)]
+    what = f"'{known[0] if known else key}' is {value[:80]}: " if key else ""
+    return f"{what}{reason[:1].lower()}{reason[1:]}."
 
 
 def known_keys(model: type[BaseModel] = LearningConfig, prefix: str = "") -> list[str]:
@@ -225,12 +240,13 @@ def known_keys(model: type[BaseModel] = LearningConfig, prefix: str = "") -> lis
     keys = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += known_keys(field.annotation, f"{prefix}{name}.")
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                keys += known_keys(part, f"{prefix}{name}.")
     return keys
 
 
-def nearest_key(key: str) -> str:
+def nearest_key(key: str, model: type[BaseModel] = LearningConfig) -> str:
     """The known key most like the given one, compared with and without its section."""
 
     def likeness(known: str) -> float:
@@ -238,4 +254,4 @@ def nearest_key(key: str) -> str:
         last = SequenceMatcher(None, key.rsplit(".", 1)[-1], known.rsplit(".", 1)[-1]).ratio()
         return max(whole, last) + 0.01 * whole
 
-    return max(known_keys(), key=likeness)
+    return max(known_keys(model), key=likeness)

@@ -71,6 +71,8 @@ def train_scheme(
     validation: TrainingData | None,
     folder: Path,
     progress: Progress = SilentProgress(),  # noqa: B008
+    *,
+    targets: Sequence[str] | None = None,
 ) -> list[TrainedRun]:
     """Train everything that a configuration asks for.
 
@@ -84,6 +86,8 @@ def train_scheme(
         Share no subject. Without a validation nothing is measured on the way.
     folder : Path
     progress : Progress
+    targets : sequence of str, optional
+        Joints that a result is needed for; all by default.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def train_scheme(
         If the parts of the configuration do not fit together (`schemes.plan_runs`), or the folder holds trainings of
         another configuration.
     """
-    plans = plan_runs(config)
+    plans = plan_runs(config, targets)
     for plan in plans:
         check_settings(plan.settings, has_validation=validation is not None)
     data = _Data(train, validation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,10 +103,16 @@ class RunPlan:
     settings: TrainingSettings
 
 
-def plan_runs(config: LearningConfig) -> list[RunPlan]:
+def plan_runs(config: LearningConfig, targets: Sequence[str] | None = None) -> list[RunPlan]:
     """The trainings that the configuration asks for, in an order in which each starts from what is there.
 
     What the configuration states itself goes before what its scheme says.
+
+    Parameters
+    ----------
+    config : LearningConfig
+    targets : sequence of str, optional
+        Joints that a result is needed for: schemes of one network for each joint leave out the others.
 
     Raises
     ------
@@ -143,9 +149,10 @@ def plan_runs(config: LearningConfig) -> list[RunPlan]:
 
     if scheme.shared:
         return [run(config.joints, config.scheme)]
+    wanted = [key for key in config.joints if targets is None or key in targets]
     if not scheme.from_joint:
-        return [run((key,), key) for key in config.joints]
-    sources = {key: _source(config, key) for key in config.joints}
+        return [run((key,), key) for key in wanted]
+    sources = {key: _source(config, key) for key in wanted}
     firsts = [run((key,), key, is_result=False) for key in dict.fromkeys(sources.values())]
     return firsts + [run((key,), f"{key}_from_{source}", source) for key, source in sources.items()]
 
@@ -197,6 +204,7 @@ def build_network(run: RunPlan) -> SharedUNet:
         backbone=run.network.backbone,
         domain_norm=run.domain_norm,
         domain_output=run.domain_output,
+        image_skip=run.network.image_skip,
     )
 
 
