@@ -34,6 +34,7 @@ def segment(
             tta=arguments.tta,
             overwrite=overwrite,
             record_paths=arguments.record_paths,
+            mask=getattr(arguments, "mask", None),
             progress=progress,
             # The demo has no such option: it always shows everything.
             scene_writer=_write_segmentation_only if getattr(arguments, "no_scene", False) else write_scene,

@@ -33,6 +33,8 @@ from MultiJointSegLib.inference.manifest import (
     SegmentationSettings,
     read_manifest,
 )
+from MultiJointSegLib.learning.masks.given import refuse_oracle
+from MultiJointSegLib.learning.masks.settings import FIRST_PASS, InputMode, MaskSettings, input_channels
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.resources import resource_path
 
@@ -119,6 +121,8 @@ def save_bundle(
     detection: DetectionSettings | None = None,
     segmentation: SegmentationSettings | None = None,
     training: dict[str, Any] | None = None,
+    input: InputMode = "image",  # noqa: A002 - the field's own name
+    mask: MaskSettings | None = None,
     half: bool = True,
     overwrite: bool = False,
 ) -> ModelBundle:
@@ -130,8 +134,9 @@ def save_bundle(
         Folder to make.
     network : SharedUNet
         Its joints must be joints of the anatomy catalog with all their bones.
-    name, version, license, card, created, preprocessing, detection, segmentation, training
-        See `manifest.BundleManifest`; `card` is the text of ``card.md``. The date is today's by default.
+    name, version, license, card, created, preprocessing, detection, segmentation, training, input, mask
+        See `manifest.BundleManifest`; `card` is the text of ``card.md``. The date is today's by default. The model
+        that `mask.first_pass` names is copied into the bundle.
     half : bool
         Store convolution weights as float16, half the size. Normalization statistics, biases and counters keep
         their type: a variance may lie outside float16's range.
@@ -142,8 +147,16 @@ def save_bundle(
     ------
     BundleError
         If the folder exists, cannot be written, or the result would not load.
+    InputError
+        If the mask is made from the truth (`oracle`) and this is not allowed by name.
     """
     folder = Path(path)
+    first_pass = None
+    if mask is not None and mask.source == "oracle":
+        refuse_oracle(mask.allow_oracle)
+    if mask is not None and mask.source == "bone" and mask.first_pass:
+        first_pass = load_bundle(mask.first_pass).path
+        mask = mask.model_copy(update={"first_pass": FIRST_PASS})
     if folder.exists() and not overwrite:
         raise BundleError(f"'{folder}' exists already; choose another folder or allow overwriting it.")
     if folder.exists() and not (folder / MANIFEST_NAME).is_file():
@@ -161,6 +174,8 @@ def save_bundle(
         segmentation=segmentation or SegmentationSettings(),
         weights_sha256=hashlib.sha256(data).hexdigest(),
         training=training or {},
+        input=input,
+        mask=mask,
     )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -173,6 +188,8 @@ def save_bundle(
         (fresh / WEIGHTS_NAME).write_bytes(data)
         (fresh / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (fresh / CARD_NAME).write_text(card, encoding="utf-8")
+        if first_pass is not None:
+            shutil.copytree(first_pass, fresh / FIRST_PASS)
         load_bundle(fresh)
         if folder.exists():
             os.replace(folder, work / "old")
@@ -203,6 +220,12 @@ def _network(folder: Path, manifest: BundleManifest, tensors: dict[str, torch.Te
         raise BundleError(
             f"The bundle '{folder}' contradicts itself: its network has the joints {network.joints}, "
             f"its list of bones gives {counts}."
+        )
+    channels = input_channels(manifest.input, manifest.mask)
+    if network.input_channels != channels:
+        raise BundleError(
+            f"The bundle '{folder}' contradicts itself: its network reads {network.input_channels} channels, its input "
+            f"'{manifest.input}' gives {channels}."
         )
     expected = network.state_dict()
     unknown, missing = sorted(tensors.keys() - expected.keys()), sorted(expected.keys() - tensors.keys())

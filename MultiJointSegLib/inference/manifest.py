@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import BundleError, InputError
+from MultiJointSegLib.learning.masks.settings import InputMode, MaskSettings
 
 MANIFEST_NAME = "bundle.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -69,6 +70,10 @@ class BundleManifest(_Strict):
         Joint key to bone keys in class order 1..n. The order of the joints is that of the detection classes.
     preprocessing, detection, segmentation
         Settings that belong to the weights.
+    input : {"image", "mask", "image+mask"}
+        What the network sees.
+    mask : MaskSettings or None
+        The mask that it sees, which inference computes anew for each examination.
     weights_sha256 : str
         SHA-256 of the weights file, 64 hexadecimal digits.
     training : dict
@@ -85,6 +90,8 @@ class BundleManifest(_Strict):
     preprocessing: Preprocessing = Preprocessing()
     detection: DetectionSettings = DetectionSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
+    input: InputMode = "image"
+    mask: MaskSettings | None = None
     weights_sha256: str
     training: dict[str, Any] = Field(default_factory=dict)
 
@@ -94,6 +101,14 @@ class BundleManifest(_Strict):
         if not re.fullmatch(r"[0-9a-f]{64}", value):
             raise ValueError("must be 64 lower-case hexadecimal digits")
         return value
+
+    @model_validator(mode="after")
+    def _mask_fits_input(self) -> BundleManifest:
+        if (self.input == "image") != (self.mask is None):
+            raise ValueError(
+                f"the input is '{self.input}', so the mask must {'not ' * (self.mask is not None)}be stated"
+            )
+        return self
 
 
 def read_manifest(folder: Path) -> BundleManifest:

@@ -15,6 +15,7 @@ from MultiJointSegLib.inference.detection import Detection
 from MultiJointSegLib.inference.device import DeviceChoice
 from MultiJointSegLib.inference.postprocess import Box, CleanedClasses
 from MultiJointSegLib.inference.uncertainty import expected_dice, slice_uncertainty
+from MultiJointSegLib.learning.masks.source import BodyMask
 from MultiJointSegLib.progress import Progress
 
 CROP_MARGIN_MM = 5.0
@@ -53,6 +54,8 @@ class SegmentationResult:
         Sentences for the user.
     device : DeviceChoice
         Where it was computed.
+    input_mask : BodyMask or None
+        The global mask that the network saw, if it sees one.
     """
 
     labels: Volume
@@ -65,6 +68,7 @@ class SegmentationResult:
     timings_s: dict[str, float]
     warnings: list[str]
     device: DeviceChoice
+    input_mask: BodyMask | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from MultiJointSegLib.imaging.canonical import CanonicalSlices, canonical_slices
 from MultiJointSegLib.imaging.intensity import normalize_intensity
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.inference.batches import BatchRunner, padded
-from MultiJointSegLib.inference.bundle import ModelBundle
+from MultiJointSegLib.inference.bundle import ModelBundle, load_bundle
 from MultiJointSegLib.inference.detection import (
     ADVICE,
     Detection,
@@ -26,11 +26,13 @@ from MultiJointSegLib.inference.detection import (
     refuse_modality,
 )
 from MultiJointSegLib.inference.device import choose_device
+from MultiJointSegLib.inference.mask_input import NetworkInput, network_input
 from MultiJointSegLib.inference.plausibility import implausible_bones, is_consistent
 from MultiJointSegLib.inference.postprocess import clean_classes
 from MultiJointSegLib.inference.result import BoneEvidence, SegmentationResult, gather_evidence, label_volume
 from MultiJointSegLib.inference.runtime import DETECT
 from MultiJointSegLib.inference.tta import TTA_OPTIONS, predict
+from MultiJointSegLib.learning.masks.settings import FIRST_PASS, IMAGE_CHANNELS
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 
 
@@ -76,6 +78,7 @@ class Segmenter:
         # Also for the resampling around the network: torch counts the machine's cores, not those it may use.
         if torch.get_num_threads() > self.device.threads:
             torch.set_num_threads(self.device.threads)
+        self._first_pass: Segmenter | None = None
         self._runner = BatchRunner(bundle, self.device, precision=precision, memory_bytes=memory_bytes)
 
     def detect(self, volume: Volume, *, progress: Progress | None = None) -> Detection:
@@ -96,7 +99,9 @@ class Segmenter:
         refusal = refuse_modality(volume, self.bundle.joints)
         return refusal or self._detect(self._canonical(volume), progress or SilentProgress())
 
-    def segment(self, volume: Volume, *, joint: str = "auto", progress: Progress | None = None) -> SegmentationResult:
+    def segment(
+        self, volume: Volume, *, joint: str = "auto", progress: Progress | None = None, mask: Volume | None = None
+    ) -> SegmentationResult:
         """Segment the bones of an examination.
 
         Parameters
@@ -107,6 +112,9 @@ class Segmenter:
             "auto", or a joint key to override the detection; contradictions then become warnings.
         progress : Progress, optional
             Told before every batch; may cancel.
+        mask : Volume, optional
+            The parent organ's outline, on the examination's grid, for a model whose mask source is `organ`. All other
+            masks are computed here, without being told.
 
         Returns
         -------
@@ -136,8 +144,11 @@ class Segmenter:
         with _timed(timings, "detect"):
             detection = refusal or self._detect(slices, ProgressSpan(progress, 0.05, 0.2))
         key = self._decide(detection, forced, warnings)
+        with _timed(timings, "mask"):
+            seen = self._input(volume, slices, mask, key)
+        warnings += seen.warnings
         with _timed(timings, "network"):
-            stack = self._probabilities(slices, key, ProgressSpan(progress, 0.2, 0.8))
+            stack = self._probabilities(seen.slices, key, ProgressSpan(progress, 0.2, 0.8))
         bones = anatomy.joint(key).bones
         with _timed(timings, "to_native"):
             progress.report(0.8, "Returning to the examination's grid")
@@ -162,6 +173,7 @@ class Segmenter:
             timings_s=timings,
             warnings=warnings,
             device=self._runner.choice,
+            input_mask=seen.mask,
         )
 
     def _forced(self, volume: Volume, joint: str, warnings: list[str]) -> str | None:
@@ -194,10 +206,35 @@ class Segmenter:
             neighbor_mm=settings.neighbor_mm,
         )
 
+    def _input(self, volume: Volume, slices: CanonicalSlices, mask: Volume | None, joint: str) -> NetworkInput:
+        """The channels that the network reads; the mask, if it sees one, is made here."""
+        manifest = self.bundle.manifest
+        coarse = None
+        if manifest.mask is not None and manifest.mask.source == "bone" and manifest.mask.first_pass:
+
+            def coarse(examination: Volume) -> Volume:
+                return self._coarse_bones(examination, joint)
+
+        return network_input(manifest, volume, slices, given=mask, first_pass=coarse)
+
+    def _coarse_bones(self, volume: Volume, joint: str) -> Volume:
+        """Labels by the model of the first pass, which lies inside the bundle."""
+        if self._first_pass is None:
+            self._first_pass = Segmenter(
+                load_bundle(self.bundle.path / FIRST_PASS),
+                self._runner.choice.device,
+                runtime=self._runner.choice.runtime,
+            )
+        return self._first_pass.segment(volume, joint=joint).labels
+
     def _detect(self, slices: CanonicalSlices, progress: Progress) -> Detection:
+        if self.bundle.manifest.input == "mask":
+            return self._only_joint()
         multiple = self.bundle.manifest.preprocessing.size_multiple
+        more = self.bundle.network.input_channels - IMAGE_CHANNELS
 
         def compute(images: np.ndarray) -> np.ndarray:
+            images = np.pad(images, ((0, 0), (0, more), (0, 0), (0, 0))) if more else images  # the image alone decides
             return self._runner.run(DETECT, padded(images, multiple), progress=progress, message="Detecting the joint")
 
         return detect_joint(
@@ -207,6 +244,15 @@ class Segmenter:
             settings=self.bundle.manifest.detection,
             compute=compute,
         )
+
+    def _only_joint(self) -> Detection:
+        """What a network that sees no image can say about the joint: nothing but which one it knows."""
+        joint, *more = self.bundle.joints
+        if more:
+            reason = f"The model sees a mask alone, which does not tell {join_words(self.bundle.joints)}. {ADVICE}"
+            return Detection(None, 0.0, {}, reason)
+        reason = f"The model sees a mask alone and knows the {joint} only; whether the image shows one was not judged."
+        return Detection(joint, 0.0, {}, reason)
 
     @staticmethod
     def _decide(detection: Detection, forced: str | None, warnings: list[str]) -> str:
@@ -232,7 +278,8 @@ class Segmenter:
             answer = self._runner.run(joint, padded(images, multiple), progress=ProgressSpan(progress, start, stop))
             return answer[:, :, :height, :width]
 
-        return predict(forward, slices.images, slices.grid.plane, self.tta)
+        image_channels = 0 if self.bundle.manifest.input == "mask" else IMAGE_CHANNELS
+        return predict(forward, slices.images, slices.grid.plane, self.tta, image_channels=image_channels)
 
     def _judge(self, evidence: dict[str, BoneEvidence], detection: Detection, key: str, *, forced: bool) -> list[str]:
         """Warnings about implausible bones; refusal when the bones contradict an automatic detection."""

@@ -81,6 +81,8 @@ def run_record(
     detection = segmentation.detection
     geometry = volume.geometry
     manifest = getattr(getattr(segmenter, "bundle", None), "manifest", None)
+    mask = segmentation.input_mask
+    seen = None if mask is None else {"source": mask.source, "cut": list(mask.cut), "share": _share(mask.volume)}
     return {
         "program": "MultiJointSeg",
         "joint": segmentation.joint.key,
@@ -102,6 +104,7 @@ def run_record(
             "version": getattr(manifest, "version", ""),
             "sha256": getattr(manifest, "weights_sha256", ""),
         },
+        "input_mask": seen,
         "device": {
             "device": segmentation.device.device,
             "runtime": segmentation.device.runtime,
@@ -118,3 +121,8 @@ def run_record(
         "segmentation_timings_s": rounded(segmentation.timings_s),
         "peak_memory_mib": peak_memory_mib(),
     }
+
+
+def _share(mask: Volume) -> float:
+    """Share of the field of view that a mask fills."""
+    return round(float(np.count_nonzero(mask.array)) / mask.array.size, 4)

@@ -41,6 +41,12 @@ def read_examination(input_path: str | Path, *, series: str | None = None, joint
     return volume
 
 
+def _read_mask(path: Path) -> Volume:
+    from MultiJointSegLib.imaging.reading import read_label_map
+
+    return read_label_map(path)
+
+
 def load_segmenter(model: str | Path | None, device: str, *, tta: str | None = None) -> Segmenter:
     """Load a model bundle (the shipped one if None) on a device."""
     from MultiJointSegLib.inference.bundle import load_bundle
@@ -63,6 +69,7 @@ def segment_examination(
     progress: Progress | None = None,
     scene_writer: SceneWriter | None = None,
     segmenter: ExaminationSegmenter | None = None,
+    mask: str | Path | None = None,
 ) -> ExaminationResult:
     """Segment the bones of one examination and write everything about it into a folder.
 
@@ -93,6 +100,9 @@ def segment_examination(
         segmentation is written without terminology codes.
     segmenter
         Used instead of loading `model` on `device`.
+    mask
+        File of the parent organ's outline on the examination's grid, for a model that needs one; models compute all
+        other masks themselves.
 
     Returns
     -------
@@ -120,7 +130,8 @@ def segment_examination(
         with clock.stage("Loading the model"):
             segmenter = segmenter or load_segmenter(model, device, tta=tta)
         with clock.stage("Segmenting the bones") as span:
-            segmentation = segmenter.segment(volume, joint=joint, progress=span)
+            given = {} if mask is None else {"mask": _read_mask(Path(mask))}
+            segmentation = segmenter.segment(volume, joint=joint, progress=span, **given)
         run = run_record(volume, segmentation, segmenter, joint_given=joint != "auto")
         run["input"] = read
         if record_paths:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MultiJointSegLib.anatomy.catalog import Bone
+from MultiJointSegLib.anatomy.catalog import Bone, Code
 from MultiJointSegLib.anatomy.catalog import bone as bone_of
 from MultiJointSegLib.inference.uncertainty import slices_to_review
 from MultiJointSegLib.progress import Progress
@@ -25,6 +25,17 @@ _SMALL_PX = (372, 255)
 
 OBLIQUE_FROM_DEG = 5.0
 """Tilt of a grid axis from which a plane is called oblique."""
+
+
+_MASK = Bone("mask", "Mask", 1, (255, 190, 0), Code("", "", ""), paired=False)
+"""How the network's input mask is drawn."""
+
+_SOURCES = {
+    "skin": "outline of the body",
+    "bone": "all bones together, from a first pass or a threshold",
+    "organ": "outline of the parent organ, given with the examination",
+    "oracle": "union of the true labels: an experiment, not a result",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,22 @@ class FigureMaker:
             pictures = [self._picture(view, i, f"slice {i + 1} of {count}", None, _LARGE_PX) for i in indices]
             rows.append(PictureRow(plane_title(view), note, pictures))
         return rows
+
+    def input_mask(self) -> PictureRow | None:
+        """Three slices with the mask that the network saw; None where it saw none."""
+        mask = self._content.segmentation.input_mask
+        if mask is None:
+            return None
+        view = self._acquired
+        count = mask.volume.array.shape[view.slice_axis]
+        box = (slice(None), slice(None))
+        pictures = []
+        for index in slices_through(mask.volume.array > 0, view.slice_axis, SLICES_PER_OTHER_PLANE):
+            png = slice_picture(
+                self._content.volume, mask.volume, [_MASK], view, index, window=self._window, box=box, limit_px=_SMALL_PX
+            )
+            pictures.append(Picture(data_address(png), f"slice {index + 1} of {count}"))
+        return PictureRow(mask.source.capitalize(), _SOURCES[mask.source], pictures)
 
     def bones(self, progress: Progress) -> list[PictureRow]:
         """Slices through each bone in the acquired plane."""

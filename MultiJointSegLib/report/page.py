@@ -216,6 +216,7 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
         warnings=[*content.warnings, *left_out],
         planes=planes,
         bones=bones,
+        input_mask=maker.input_mask(),
         doubtful=doubtful,
         views=[(data_address(p.png), p.caption) for p in pictures],
         no_views=no_pictures,

@@ -74,6 +74,11 @@ class MaskFrame:
         return np.clip(np.stack([np.abs(x), lateral, y, height]), -REACH, REACH).astype(np.float32)
 
 
+def side_of(volume: Volume) -> str | None:
+    """Side of the body, "left" or "right" where the source says so (DICOM Laterality), else None."""
+    return {"L": "left", "R": "right"}.get(str(volume.metadata.get("laterality", "")).strip().upper()[:1])
+
+
 def mask_frame(mask: BodyMask, side: str | None = None) -> MaskFrame:
     """Coordinates of a mask.
 
