@@ -13,7 +13,8 @@ from MultiJointSegLib.imaging.geometry import Geometry
 Vector = tuple[float, float, float]
 
 
-def _vector(values: Sequence[float] | np.ndarray) -> Vector:
+def vector(values: Sequence[float] | np.ndarray) -> Vector:
+    """Three numbers as a tuple of plain floats."""
     x, y, z = (float(v) for v in values)
     return x, y, z
 
@@ -73,7 +74,7 @@ class SliceGrid:
 
     def __post_init__(self) -> None:
         for name in ("origin_mm", "column_step_mm", "row_step_mm"):
-            object.__setattr__(self, name, _vector(getattr(self, name)))
+            object.__setattr__(self, name, vector(getattr(self, name)))
         object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
         area = np.linalg.norm(np.cross(self.column_step_mm, self.row_step_mm))
         lengths = float(np.prod(self.pixel_mm))
@@ -98,7 +99,7 @@ class SliceGrid:
         """Grid from ImagePositionPatient, ImageOrientationPatient, PixelSpacing (rows, columns) and size."""
         row_direction, column_direction = np.asarray(axes[:3], float), np.asarray(axes[3:], float)
         return cls(
-            _vector(position_mm), _vector(row_direction * pixel_mm[1]), _vector(column_direction * pixel_mm[0]), shape
+            vector(position_mm), vector(row_direction * pixel_mm[1]), vector(column_direction * pixel_mm[0]), shape
         )
 
     @classmethod
@@ -112,7 +113,7 @@ class SliceGrid:
         origin = np.asarray(geometry.origin_mm) + index * steps[:, 2 - axis]
         shape = geometry.array_shape
         return cls(
-            _vector(origin), _vector(steps[:, 2 - columns]), _vector(steps[:, 2 - rows]), (shape[rows], shape[columns])
+            vector(origin), vector(steps[:, 2 - columns]), vector(steps[:, 2 - rows]), (shape[rows], shape[columns])
         )
 
     @property
@@ -134,7 +135,7 @@ class SliceGrid:
     @property
     def plane(self) -> Plane:
         """The slice's plane, through its middle."""
-        return Plane(_vector(self.center_mm), _vector(self.normal))
+        return Plane(vector(self.center_mm), vector(self.normal))
 
     def points(self, column: float | np.ndarray, row: float | np.ndarray) -> np.ndarray:
         """LPS points (..., 3) in mm of pixels given by arrays (...) of columns and rows."""
@@ -164,7 +165,7 @@ class SliceGrid:
         """
         m = np.asarray(matrix, float)
         steps = np.stack([self.column_step_mm, self.row_step_mm], axis=1) @ m[:, :2]
-        return SliceGrid(_vector(self.points(m[0, 2], m[1, 2])), _vector(steps[:, 0]), _vector(steps[:, 1]), shape)
+        return SliceGrid(vector(self.points(m[0, 2], m[1, 2])), vector(steps[:, 0]), vector(steps[:, 1]), shape)
 
     def pixel_map(self, target: SliceGrid) -> np.ndarray:
         """Matrix (2, 3) from pixels (column, row, 1) of `target`, in the same plane, to pixels of this grid."""
@@ -189,8 +190,8 @@ class SliceGrid:
     def moved(self, rotation: np.ndarray, translation_mm: np.ndarray) -> SliceGrid:
         """Grid after a rigid motion of the patient: ``rotation @ point + translation``."""
         return SliceGrid(
-            _vector(rotation @ self.origin_mm + translation_mm),
-            _vector(rotation @ self.column_step_mm),
-            _vector(rotation @ self.row_step_mm),
+            vector(rotation @ self.origin_mm + translation_mm),
+            vector(rotation @ self.column_step_mm),
+            vector(rotation @ self.row_step_mm),
             self.shape,
         )

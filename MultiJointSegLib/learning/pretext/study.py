@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from MultiJointSegLib.imaging.dicom_headers import DicomFrame
-from MultiJointSegLib.learning.pretext.slice_grid import Plane, SliceGrid
+from MultiJointSegLib.learning.pretext.slice_grid import Plane, SliceGrid, vector
 from MultiJointSegLib.learning.pretext.views import SAME_PLACE_MM, View, described_view, stack_direction, view_of
 
 PARALLEL_DEG = 1.0
@@ -86,8 +86,7 @@ class StudySeries:
     def middle_plane(self) -> Plane:
         """Plane halfway between the first and the last slice: what the technologist centered on the anatomy."""
         middle = (self.slices[0].grid.center_mm + self.slices[-1].grid.center_mm) / 2
-        x, y, z = self.normal
-        return Plane((float(middle[0]), float(middle[1]), float(middle[2])), (float(x), float(y), float(z)))
+        return Plane(vector(middle), vector(self.normal))
 
     @property
     def extent_mm(self) -> float:
