@@ -1,4 +1,4 @@
-"""The one place where the library meets the code that writes scenes for 3D Slicer."""
+"""The one place where the library meets the code that reads and writes files of 3D Slicer."""
 
 from __future__ import annotations
 
@@ -51,3 +51,18 @@ def write_scene(
         name=name,
         side=side,
     )
+
+
+def read_slicer_segmentation(path: Path) -> Volume:
+    """Label map of a ``.seg.nrrd`` whose segments are named as bones; the command line gives it to the pipeline.
+
+    Raises
+    ------
+    ImportError
+        If the scene code or the packages of 3D Slicer are not installed.
+    InputError
+        If the file cannot be read or holds no bone.
+    """
+    scene = importlib.import_module("MultiJointSegSlicer.scene")
+    labels: Volume = scene.read_segmentation(path)
+    return labels

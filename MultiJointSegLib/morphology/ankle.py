@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 
 from MultiJointSegLib.morphology.ankle_frame import BoneAxis, Dome, bone_axis, talar_dome, tibial_shaft
 from MultiJointSegLib.morphology.axes import ShaftAxis
@@ -18,7 +17,8 @@ from MultiJointSegLib.morphology.field_of_view import FieldEdge
 from MultiJointSegLib.morphology.frames import Definition, Found, LandmarkMissing, angle_deg, once, perpendicular
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
 from MultiJointSegLib.morphology.measurement import Measurement, line, point
-from MultiJointSegLib.surface.mesh import Surface, to_polydata
+from MultiJointSegLib.surface.distance import signed_distance_mm
+from MultiJointSegLib.surface.mesh import Surface
 
 _SHAFT = (
     "Tibial axis: line through the centroids of the cross-sections from 1.3 to at most 3 times the bone's size from "
@@ -262,9 +262,7 @@ def _gaps(surfaces: Mapping[str, Surface], dome: Dome) -> tuple[np.ndarray, np.n
     chosen = dome.triangles[:: max(1, len(dome.triangles) // _SAMPLES)]
     centers = talus.points_mm[talus.triangles[chosen]].mean(axis=1)
     areas = np.linalg.norm(talus.area_vectors_mm2()[chosen], axis=1)
-    tibia = vtkImplicitPolyDataDistance()
-    tibia.SetInput(to_polydata(surfaces["tibia"]))
-    distances = np.array([tibia.EvaluateFunction(*c) for c in centers])
+    distances = signed_distance_mm(centers, surfaces["tibia"])
     # Farther away the dome is not covered by the tibia in this pose.
     covered = distances < _COVERED * np.median(distances)
     return centers[covered], distances[covered], areas[covered]

@@ -70,7 +70,7 @@ class Definition:
         except MultiJointSegError as error:
             reason = str(error)
         except (ValueError, IndexError, ZeroDivisionError):
-            # A mask may have any shape while a person corrects it; one search that fails must not take the others along.
+            # A mask may have any shape while a person corrects it; one failed search must not take the others along.
             reason = "The shape is too unlike this bone for the landmarks to be looked for."
         else:
             reason = ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.spatial import cKDTree
 
+from MultiJointSegLib.morphology.landmarks import some_points
 from MultiJointSegLib.surface.mesh import Surface
 
 _NEIGHBORS = {
@@ -27,7 +28,7 @@ _LEAST_SIDEWAYS = 0.35
 
 def _gap_mm(first: Surface, second: Surface) -> float:
     """Distance between two bones: the hundredth part of the first one's points that is nearest, on average."""
-    distance, _ = cKDTree(second.points_mm).query(first.points_mm)
+    distance, _ = cKDTree(some_points(second, 20000)).query(some_points(first))
     count = max(len(distance) // 100, 1)
     return float(np.partition(distance, count - 1)[:count].mean())
 

@@ -22,9 +22,15 @@ def extreme_point(points_mm: np.ndarray, direction: np.ndarray, *, within_mm: fl
 
 def joint_point(first: Surface, second: Surface) -> np.ndarray:
     """Where two bones are closest: mean over the twentieth of the first surface's points nearest to the second."""
-    distance, nearest = cKDTree(second.points_mm).query(first.points_mm)
+    points = some_points(first)
+    distance, nearest = cKDTree(second.points_mm).query(points)
     near = distance <= np.quantile(distance, 0.05)
-    return np.asarray(0.5 * (first.points_mm[near].mean(axis=0) + second.points_mm[nearest[near]].mean(axis=0)))
+    return np.asarray(0.5 * (points[near].mean(axis=0) + second.points_mm[nearest[near]].mean(axis=0)))
+
+
+def some_points(surface: Surface, most: int = 5000) -> np.ndarray:
+    """Every nth point (n, 3) of a surface, at most about that many: enough for what concerns the whole bone."""
+    return surface.points_mm[:: max(1, len(surface.points_mm) // most)]
 
 
 def bridge(outline: np.ndarray, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,12 @@ from MultiJointSegLib.progress import Progress, SilentProgress
 if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
     from MultiJointSegLib.morphology.measurement import Measurement
+    from MultiJointSegLib.surface.mesh import Surface
 
-STAGES = {"Reading the segmentation": 10, "Making surfaces": 60, "Measuring": 20, "Writing": 10}
+STAGES = {"Reading the segmentation": 10, "Making surfaces": 50, "Measuring": 15, "Writing": 10, "Drawing": 15}
+
+SURFACE_FORMATS = ("stl", "ply", "obj", "vtp", "glb")
+"""As in `surface.writing`, which is too heavy to import for a command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,58 +129,123 @@ def measure_segmentation(
     output: str | Path,
     *,
     joint: str = "auto",
+    side: str | None = None,
+    surface_format: str = "stl",
+    maximum_deviation_mm: float | None = None,
+    pictures: bool = True,
     overwrite: bool = False,
     progress: Progress | None = None,
+    reader: Callable[[Path], Volume] | None = None,
 ) -> MeasuredSegmentation:
-    """Write labels.nii.gz, surfaces/<bone>.stl, measurements.csv, measurements.json and run.json of a segmentation.
+    """Surfaces and measurements of a segmentation: labels.nii.gz, surfaces/, measurements.*, measures/*.png, run.json.
 
     Parameters
     ----------
     segmentation
-        Label map whose values are those of the catalog: .seg.nrrd, NRRD, NIfTI or MetaImage.
+        Label map with the values of the catalog, or .seg.nrrd whose segments are named as bones: NRRD, NIfTI or
+        MetaImage.
     output
         Folder to make; it appears whole, at the end, or not at all.
     joint
         "auto" to tell it from the bones, or a joint key.
+    side
+        "left" or "right"; taken from the segments' names if they say it.
+    surface_format
+        One of `SURFACE_FORMATS`.
+    maximum_deviation_mm
+        Write lighter surfaces, at most this far from the ones measured; all triangles if None.
+    pictures
+        Draw each measurement's landmarks on the bones.
     overwrite
         Replace an earlier result in `output`, after success.
     progress
         Told of every stage; may cancel.
+    reader
+        Reads a .seg.nrrd in place of the library's own reader; raises ImportError where it cannot be used. One that
+        knows Slicer's files also knows segments by other names and their terminology.
 
     Raises
     ------
     InputError
-        If the segmentation, the joint or the output cannot be used.
+        If the segmentation, the joint or the output cannot be used, a label holds two bones, or a bone is too small.
     """
     clock = StageClock(progress or SilentProgress(), STAGES)
     if joint != "auto":
         anatomy.joint(joint)
+    if side is not None:
+        anatomy.laterality(side)
+    if surface_format not in SURFACE_FORMATS:
+        raise InputError(f"Surfaces are written as {', '.join(SURFACE_FORMATS)}, not '{surface_format}'.")
     source = check_source(segmentation, output=output)
+    warnings: list[str] = []
     with staged_folder(output, overwrite=overwrite, own_names=names.RESULT_NAMES) as folder:
         with clock.stage("Reading the segmentation"):
-            from MultiJointSegLib.imaging.reading import read_label_map
+            from MultiJointSegLib.morphology.from_segmentation import check_bodies, present_labels
 
-            labels = with_catalog_labels(read_label_map(source))
+            labels, said = _read(source, reader, warnings)
+            present_labels(labels)
             chosen = joint_of_labels(labels, joint)
+            check_bodies(labels, chosen)
+            side = side or said
         with clock.stage("Making surfaces") as span:
             from MultiJointSegLib.surface.extraction import bone_surfaces
 
             surfaces = bone_surfaces(labels, chosen.bones, None, progress=span)
         with clock.stage("Measuring"):
+            from MultiJointSegLib.morphology.label_check import side_conflict, side_from_bones, swapped_labels
             from MultiJointSegLib.morphology.measures import measure_surfaces
 
-            measurements = measure_surfaces(surfaces, joint=chosen.key, labels=labels)
+            measurements = measure_surfaces(surfaces, joint=chosen.key, labels=labels, side=side)
+            found = (swapped_labels(surfaces, chosen.key), side_conflict(surfaces, chosen.key, side))
+            warnings += [sentence for sentence in found if sentence]
+            side = side or side_from_bones(surfaces, chosen.key)
         with clock.stage("Writing"):
-            write_tables_and_surfaces(folder, labels, surfaces, measurements)
+            written = surfaces if maximum_deviation_mm is None else _lighter(surfaces, maximum_deviation_mm)
+            write_tables_and_surfaces(folder, labels, written, measurements, surface_format)
+        with clock.stage("Drawing"):
+            if pictures:
+                from MultiJointSegLib.report.measure_picture import write_measure_pictures
+
+                _, not_drawn = write_measure_pictures(folder / names.MEASURE_PICTURES_NAME, surfaces, measurements)
+                warnings += [not_drawn] if not_drawn else []
         run: dict[str, object] = {
             "program": "MultiJointSeg",
             "joint": chosen.key,
+            "side": side or "",
             "input": input_record(source, labels),
             "versions": package_versions(),
             "timings_s": rounded(clock.timings_s),
             "peak_memory_mib": peak_memory_mib(),
-            "warnings": [],
+            "warnings": warnings,
         }
         (folder / names.RUN_NAME).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         clock.finish("Done")
     return MeasuredSegmentation(Path(output), chosen, list(measurements), run)
+
+
+def _lighter(surfaces: Mapping[str, Surface], maximum_deviation_mm: float) -> dict[str, Surface]:
+    from MultiJointSegLib.surface.decimation import decimated
+
+    return {key: decimated(surface, maximum_deviation_mm).surface for key, surface in surfaces.items()}
+
+
+def _read(source: Path, reader: Callable[[Path], Volume] | None, warnings: list[str]) -> tuple[Volume, str | None]:
+    """The label map with the catalog's values, and the side that the segments' names say."""
+    from MultiJointSegLib.imaging.reading import read_label_map
+
+    if reader is not None and source.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
+        try:
+            labels = reader(source)
+        except ImportError:
+            pass
+        else:
+            left_out = labels.metadata.get("left_out")
+            if isinstance(left_out, list) and left_out:
+                warnings.append(f"Segments that are no bone were left out: {', '.join(map(str, left_out))}.")
+            overlapping = labels.metadata.get("overlapping_voxels")
+            if overlapping:
+                warnings.append(
+                    f"Segments overlap in {overlapping} voxels; there the one later in the list was measured."
+                )
+            return labels, str(labels.metadata.get("side") or "") or None
+    return with_catalog_labels(read_label_map(source)), None

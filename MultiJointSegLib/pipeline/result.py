@@ -25,6 +25,7 @@ MEASUREMENTS_JSON_NAME = "measurements.json"
 SCENE_NAME = "scene.mrb"
 REPORT_NAME = "report.html"
 RUN_NAME = "run.json"
+MEASURE_PICTURES_NAME = "measures"
 
 RESULT_NAMES = frozenset(
     {
@@ -36,6 +37,7 @@ RESULT_NAMES = frozenset(
         SCENE_NAME,
         REPORT_NAME,
         RUN_NAME,
+        MEASURE_PICTURES_NAME,
     }
 )
 """All that a result folder may hold; ``--overwrite`` replaces a folder only if it holds nothing else."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.result import SceneWriter
@@ -18,18 +19,30 @@ if TYPE_CHECKING:
 
 
 def write_tables_and_surfaces(
-    folder: Path, labels: Volume, surfaces: Mapping[str, Surface], measurements: Sequence[Measurement]
+    folder: Path,
+    labels: Volume,
+    surfaces: Mapping[str, Surface],
+    measurements: Sequence[Measurement],
+    surface_format: str = "stl",
 ) -> None:
-    """Write labels.nii.gz, surfaces/<bone>.stl and the measurement tables."""
+    """Write labels.nii.gz, the surfaces and the measurement tables.
+
+    Surfaces are surfaces/<bone>.<format>; as glTF ("glb") they are all in surfaces/bones.glb, in the bones' colors.
+    """
     from MultiJointSegLib.imaging.writing import write_volume
     from MultiJointSegLib.morphology.writing import write_measurements
+    from MultiJointSegLib.surface.gltf import glb_bytes
     from MultiJointSegLib.surface.writing import write_surface
 
     write_volume(labels, folder / names.LABELS_NAME)
     (folder / names.SURFACES_NAME).mkdir()
-    for key, surface in surfaces.items():
-        if len(surface.triangles):
-            write_surface(surface, folder / names.SURFACES_NAME / f"{key}.stl")
+    if surface_format == "glb":
+        colors = {key: anatomy.bone(key).color for key in surfaces}
+        (folder / names.SURFACES_NAME / "bones.glb").write_bytes(glb_bytes(surfaces, colors))
+    else:
+        for key, surface in surfaces.items():
+            if len(surface.triangles):
+                write_surface(surface, folder / names.SURFACES_NAME / f"{key}.{surface_format}")
     write_measurements(measurements, folder / names.MEASUREMENTS_CSV_NAME, folder / names.MEASUREMENTS_JSON_NAME)
 
 

@@ -9,7 +9,19 @@ import numpy as np
 import SimpleITK as sitk
 
 from MultiJointSegLib.anatomy.catalog import Bone
+from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
+
+
+def _grid_text(geometry: Geometry) -> str:
+    """The whole grid as 3D Slicer writes it (voxel to RAS by rows, then extent), so that it is not cropped."""
+    direction = np.asarray(geometry.direction) * geometry.spacing_mm
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = direction, geometry.origin_mm
+    matrix[:2] *= -1.0
+    # Without the minus of a negative zero.
+    values = [f"{value + 0.0:.17g}" for value in matrix.ravel()]
+    return ";".join([*values, *(f"0;{n - 1}" for n in geometry.size), ""])
 
 
 def write_plain_segmentation(path: Path, labels: Volume, bones: Sequence[Bone]) -> None:
@@ -35,6 +47,9 @@ def write_plain_segmentation(path: Path, labels: Volume, bones: Sequence[Bone]) 
     image.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
     image.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
     image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")
+    # Name, value and description, none of them empty.
+    grid = f"Reference image geometry|{_grid_text(geometry)}|Grid of the examination.&"
+    image.SetMetaData("Segmentation_ConversionParameters", grid)
     for number, bone in enumerate(bones):
         keys = {
             "ID": bone.key,

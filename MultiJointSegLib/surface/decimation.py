@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance, vtkQuadricDecimation
+from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
 
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.surface.distance import signed_distance_mm
 from MultiJointSegLib.surface.mesh import Surface, from_polydata, to_polydata
 from MultiJointSegLib.surface.topology import check_topology
 
@@ -23,9 +24,7 @@ class Decimated:
 
 
 def _greatest_distance_mm(points_mm: np.ndarray, surface: Surface) -> float:
-    distance = vtkImplicitPolyDataDistance()
-    distance.SetInput(to_polydata(surface))
-    return max((abs(distance.EvaluateFunction(*p)) for p in points_mm.tolist()), default=0.0)
+    return float(np.abs(signed_distance_mm(points_mm, surface)).max(initial=0.0))
 
 
 def deviation_mm(first: Surface, second: Surface) -> float:
