@@ -1,0 +1,1 @@
+"""The main job over many examinations: resumable, one failure never stops the rest."""
