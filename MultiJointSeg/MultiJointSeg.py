@@ -11,7 +11,6 @@ from MultiJointSegSlicer.installation import Installer
 from MultiJointSegSlicer.library import MODULE_FOLDER, put_library_on_path, python_path
 from MultiJointSegSlicer.parameters import DeviceOption, EarlierOption, JointOption
 from MultiJointSegSlicer.sample import make_sample
-from MultiJointSegSlicer.segmenting import SegmentationLogic
 from MultiJointSegSlicer.widget.form import Form
 from MultiJointSegSlicer.widget.tools import Tools
 from slicer import vtkMRMLScalarVolumeNode
@@ -55,6 +54,9 @@ class MultiJointSegParameterNode:
     device - Where to compute.
     earlier - What becomes of earlier results of the volume.
     modelFolder - Folder of a model bundle, empty for the one that comes with the extension.
+    followEdits - Measure again whenever masks are edited.
+    reviewer - Name of the person who looks at the results.
+    batchInput, batchOutput - Folders of the batch.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -62,6 +64,10 @@ class MultiJointSegParameterNode:
     device: DeviceOption = DeviceOption.AUTOMATIC
     earlier: EarlierOption = EarlierOption.KEEP
     modelFolder: str = ""
+    followEdits: bool = True
+    reviewer: str = ""
+    batchInput: str = ""
+    batchOutput: str = ""
 
 
 class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -83,7 +89,7 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(widget)
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = MultiJointSegLogic()
-        self.form = Form(self.ui, self.logic.segmentation, slicer.mrmlScene, applicationTools())
+        self.form = Form(self.ui, self.logic.parts, slicer.mrmlScene, applicationTools())
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -106,16 +112,18 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """Take up the parameter node each time the module is opened."""
         self.initializeParameterNode()
+        self.form.enter()
 
     def exit(self) -> None:
         """Let go of the form's connections each time another module is opened; a run goes on."""
+        self.form.exit()
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
 
     def onSceneStartClose(self, caller, event) -> None:  # noqa: ARG002 - called by VTK
         """Cancel a run and let go of the parameter node, which goes with the scene."""
-        self.form.cancel()
+        self.form.start_closing_scene()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:  # noqa: ARG002 - called by VTK
@@ -158,16 +166,18 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class MultiJointSegLogic(ScriptedLoadableModuleLogic):
-    """What the module does, without a window; `segmentation` does it."""
+    """What the module does, without a window; its `parts` do it."""
 
     def __init__(self) -> None:
         super().__init__()
         import qt
 
         put_library_on_path()
-        self.segmentation = SegmentationLogic(
+        from MultiJointSegSlicer.logics import Logics
+
+        self.parts = Logics(
             slicer.mrmlScene,
-            qt.QTimer(),
+            qt.QTimer,
             libraryCommand,
             installer=applicationInstaller(),
             environment=childEnvironment(),
@@ -244,6 +254,7 @@ def applicationTools() -> Tools:
         ),
         choose_folder=lambda title: qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title),
         show_error=slicer.util.errorDisplay,
+        make_editor=slicer.qMRMLSegmentEditorWidget,
     )
 
 
@@ -292,7 +303,7 @@ class MultiJointSegTest(ScriptedLoadableModuleTest):
         """One click makes a phantom, segments it and fills the tables."""
         widget = self.widget()
         widget.ui.sampleButton.click()
-        job = widget.logic.segmentation.job
+        job = widget.logic.parts.segmentation.job
         self.waitUntilIdle(job)
         self.assertEqual(job.state.value, "finished", job.sentence)
         self.assertGreater(widget.ui.boneTable.rowCount, 0)
@@ -304,7 +315,7 @@ class MultiJointSegTest(ScriptedLoadableModuleTest):
         """Cancel in the middle leaves the scene as it was."""
         widget = self.widget()
         widget.ui.sampleButton.click()
-        job = widget.logic.segmentation.job
+        job = widget.logic.parts.segmentation.job
         end = time.monotonic() + 2
         while time.monotonic() < end:
             slicer.app.processEvents()
@@ -318,7 +329,7 @@ class MultiJointSegTest(ScriptedLoadableModuleTest):
         widget = self.widget()
         widget.ui.sampleButton.click()
         slicer.mrmlScene.Clear()
-        job = widget.logic.segmentation.job
+        job = widget.logic.parts.segmentation.job
         self.waitUntilIdle(job)
         self.assertEqual(job.state.value, "idle", job.sentence)
         self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))

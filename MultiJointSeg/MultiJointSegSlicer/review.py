@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 REVIEW_ATTRIBUTE = "MultiJointSeg.review"
 """Attribute of the segmentation node that holds the review as JSON."""
 
+RUN_ATTRIBUTE = "MultiJointSeg.run"
+"""Attribute of the segmentation node that holds run.json, from which a report can be made again."""
+
 SLICE_COUNT = 12
 """Slices listed: as many as a reader looks at."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from MultiJointSegSlicer.installation import InstallationError
-from MultiJointSegSlicer.job.job import Job, Steps, Timer
+from MultiJointSegSlicer.job.job import Job, Steps
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.parameters import EarlierOption, RunSettings
-from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, make_review
+from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, RUN_ATTRIBUTE, make_review
 from MultiJointSegSlicer.sample import add_sample, sample_arguments
 from MultiJointSegSlicer.strings import tr as _
 
@@ -33,8 +33,8 @@ class SegmentationLogic:
     ----------
     scene
         vtkMRMLScene.
-    timer, command, environment, temporary
-        See `job.Job`.
+    job
+        Runs the child process.
     installer
         Asked before every run.
 
@@ -46,16 +46,13 @@ class SegmentationLogic:
     def __init__(
         self,
         scene: Any,
-        timer: Timer,
-        command: Callable[[], Sequence[str]],
+        job: Job,
         *,
         installer: Ensures,
-        environment: Mapping[str, str] | None = None,
-        temporary: Path | None = None,
     ) -> None:
         self._scene = scene
         self._installer = installer
-        self.job = Job(timer, command, environment=environment, temporary=temporary)
+        self.job = job
         self.result_added = Signal()
         self.sample_added = Signal()
 
@@ -136,9 +133,9 @@ class SegmentationLogic:
         from MultiJointSegLib import anatomy
         from MultiJointSegLib.imaging.reading import read_label_map
         from MultiJointSegLib.morphology.writing import read_measurements
+        from MultiJointSegLib.surface.reading import read_surface
         from MultiJointSegSlicer.scene.building import adding_results
         from MultiJointSegSlicer.scene.nodes import remove_results, result_nodes
-        from MultiJointSegLib.surface.reading import read_surface
         from MultiJointSegSlicer.scene.views import show_in_views
 
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -164,6 +161,7 @@ class SegmentationLogic:
         )
         if nodes.segmentation is not None:
             nodes.segmentation.SetAttribute(REVIEW_ATTRIBUTE, review.to_json())
+            nodes.segmentation.SetAttribute(RUN_ATTRIBUTE, json.dumps(run))
         if earlier is EarlierOption.REPLACE:
             remove_results(self._scene, volume_node, old)
         show_in_views(self._scene, volume_node, nodes.segmentation)

@@ -143,14 +143,13 @@ class Desk:
         self.temporary = folder / "tëmporary"
         self.temporary.mkdir()
         self.environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(MODULE_FOLDER)])}
-        self.logic = SegmentationLogic(
-            scene,
+        job = Job(
             self.timer,
             lambda: [sys.executable, str(HERE / "fake_library.py")],
-            installer=self.installer,
             environment=self.environment,
             temporary=self.temporary,
         )
+        self.logic = SegmentationLogic(scene, job, installer=self.installer)
         self.states: list[tuple[str, str]] = []
         self.progress: list[tuple[float, str, float]] = []
         self.logic.job.state_changed.connect(lambda state, sentence: self.states.append((state.value, sentence)))
@@ -209,8 +208,9 @@ class Panel:
         self.widget = module.MultiJointSegWidget(Parent(window))
         self.widget.setup()
         self.ui = self.widget.ui
-        self.job = self.widget.logic.segmentation.job
-        window.resize(470, 1080)
+        self.parts = self.widget.logic.parts
+        self.job = self.parts.segmentation.job
+        window.resize(470, 1420)
         window.show()
 
     def work(self, until: Callable[[], bool], limit_s: float = 90.0) -> None:
@@ -224,8 +224,16 @@ class Panel:
     def work_until_idle(self) -> None:
         self.work(lambda: not self.job.state.busy)
 
-    def behave(self, behavior: str) -> None:
-        self.job._environment["FAKE_LIBRARY"] = behavior
+    def work_until_measured(self) -> None:
+        label = self.ui.measuredLabel
+        self.work(lambda: label.text().startswith(("Surfaces and measurements are", "Not measured")))
+
+    def work_until_measured_again(self) -> None:
+        self.work(lambda: self.parts.remeasuring.job.state.busy)
+        self.work_until_measured()
+
+    def behave(self, behavior: str, job: Job | None = None) -> None:
+        (job or self.job)._environment["FAKE_LIBRARY"] = behavior
 
     def texts(self, table: str) -> list[list[str]]:
         widget = getattr(self.ui, table)
@@ -264,7 +272,8 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
         if name.startswith("slicer."):
             monkeypatch.setattr(slicer, name.split(".")[1], fake, raising=False)
     monkeypatch.setattr(slicer, "mrmlScene", a_desk.scene, raising=False)
-    styled = ("MultiJointSegModule", *(f"MultiJointSegSlicer.widget.{name}" for name in ("form", "results", "tables")))
+    parts = ("acceptance", "correction", "form", "results", "tables")
+    styled = ("MultiJointSegModule", *(f"MultiJointSegSlicer.widget.{name}" for name in parts))
     slicer_stand_ins.use_pythonqt_style(*styled)
     for name in styled:
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -282,11 +291,13 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
         choose_file=lambda title, name, kind: panel.file,
         choose_folder=lambda title: panel.folder,
         show_error=errors.append,
+        make_editor=slicer_stand_ins.qMRMLSegmentEditorWidget,
     )
     monkeypatch.setattr(module, "applicationTools", lambda: tools)
     window = QtWidgets.QWidget()
     panel = Panel(module, a_desk, window, copied, errors)
-    panel.job._temporary = a_desk.temporary
+    for job in (panel.job, panel.parts.remeasuring.job):
+        job._temporary = a_desk.temporary
     yield panel
     panel.widget.cleanup()
     window.close()

@@ -94,6 +94,44 @@ def segment(source: Path, output: Path, joint: str) -> dict:
     return run
 
 
+def revise(source: Path, output: Path, given: Path) -> dict:
+    import numpy as np
+
+    from MultiJointSegLib import anatomy
+    from MultiJointSegLib.imaging.reading import read_label_map
+    from MultiJointSegLib.morphology.measurement import Measurement, line
+    from MultiJointSegLib.morphology.writing import write_measurements
+    from MultiJointSegLib.surface.mesh import Surface
+    from MultiJointSegLib.surface.writing import write_surface
+
+    labels = read_label_map(source)
+    (output / "surfaces").mkdir(parents=True)
+    measurements, remade = [], []
+    for bone in anatomy.joint("knee").bones:
+        kji = np.argwhere(labels.array == bone.label)
+        if not len(kji):
+            continue
+        low, high = np.sort(
+            labels.geometry.index_to_point(np.array([kji.min(axis=0), kji.max(axis=0)])[:, ::-1]), axis=0
+        )
+        height = float(high[2] - low[2])
+        axis = {"axis": line(low, (low[0], low[1], high[2]))}
+        definition = "Extent along the body axis."
+        measurements.append(
+            Measurement(f"{bone.key}_height", "Height", bone.key, height, "mm", definition, "doi:10.1000/1", axis)
+        )
+        volume_mm3 = len(kji) * labels.geometry.voxel_volume_mm3
+        measurements.append(Measurement(f"{bone.key}_volume", "Volume", bone.key, volume_mm3, "mm3", "Of the mask."))
+        if not (given / f"{bone.key}.vtp").is_file():
+            corners = np.array([[(low, high)[(n >> a) & 1][a] for a in range(3)] for n in range(8)])
+            faces = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5))
+            triangles = np.array([t for a, b, c, d in faces for t in ((a, b, c), (a, c, d))])
+            write_surface(Surface(corners, triangles), output / "surfaces" / f"{bone.key}.vtp")
+            remade.append(bone.key)
+    write_measurements(measurements, output / "measurements.csv", output / "measurements.json")
+    return {"joint": "knee", "remade": remade}
+
+
 def phantom(output: Path) -> dict:
     import numpy as np
 
@@ -115,7 +153,7 @@ def main() -> None:
     parser.add_argument("command")
     parser.add_argument("input", nargs="?")
     parser.add_argument("-o", "--output", type=Path)
-    for name in ("joint", "device", "model", "seed", "age"):
+    for name in ("joint", "device", "model", "seed", "age", "surfaces"):
         parser.add_argument(f"--{name}", default="auto")
     for name in ("no-scene", "progress-json"):
         parser.add_argument(f"--{name}", action="store_true")
@@ -130,7 +168,12 @@ def main() -> None:
         sys.exit(3)
     if behavior == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    data = phantom(given.output) if given.command == "phantom" else segment(given.input, given.output, given.joint)
+    if given.command == "phantom":
+        data = phantom(given.output)
+    elif given.command == "revise":
+        data = revise(given.input, given.output, Path(given.surfaces))
+    else:
+        data = segment(given.input, given.output, given.joint)
     event(event="progress", fraction=1.0, message="Done")
     event(event="finished", data=data)
 

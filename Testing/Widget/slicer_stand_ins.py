@@ -62,6 +62,32 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):
     collapsed = QtCore.Property(bool, lambda self: getattr(self, "_collapsed", False), _set_collapsed)
 
 
+class qMRMLSegmentEditorWidget(QtWidgets.QFrame):
+    """Shows what it was given, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
+        self.setMinimumHeight(120)
+        self._label = QtWidgets.QLabel("Segment Editor", self)
+        self._label.setGeometry(8, 8, 300, 100)
+        self.asked: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if not name.startswith(("set", "install", "uninstall", "remove")):
+            raise AttributeError(name)
+
+        def note(*values: Any) -> None:
+            self.asked.append(name)
+            if name.startswith("set"):
+                self.values[name.removeprefix("set")] = values[0] if values else None
+            shown = self.values.get("CurrentSegmentID", "")
+            self._label.setText(f"Segment Editor\nsegment: {shown}\neffects, masking, undo and redo of Slicer")
+
+        return note
+
+
 def load_ui(path: str) -> QtWidgets.QWidget:
     """As slicer.util.loadUI."""
     loader = QtUiTools.QUiLoader()
@@ -105,6 +131,8 @@ def parameter_node_wrapper(declared: type) -> type:
             for name, widget in self._widgets():
                 if isinstance(widget, qMRMLNodeComboBox):
                     widget.currentNodeChanged.connect(self._reader(name, widget.currentNode))
+                elif isinstance(widget, QtWidgets.QCheckBox):
+                    widget.clicked.connect(self._reader(name, widget.isChecked))
                 elif isinstance(widget, QtWidgets.QComboBox):
                     widget.clear()
                     choices = list(declared.__annotations__[name])
@@ -119,7 +147,11 @@ def parameter_node_wrapper(declared: type) -> type:
 
         def disconnectGui(self, tag: str) -> None:
             for _name, widget in self._widgets():
-                signal = {qMRMLNodeComboBox: "currentNodeChanged", QtWidgets.QComboBox: "activated"}
+                signal = {
+                    qMRMLNodeComboBox: "currentNodeChanged",
+                    QtWidgets.QComboBox: "activated",
+                    QtWidgets.QCheckBox: "clicked",
+                }
                 getattr(widget, signal.get(type(widget), "textEdited")).disconnect()
             vars(self)["ui"] = None
 
@@ -137,9 +169,11 @@ def parameter_node_wrapper(declared: type) -> type:
                 value = self.values[name]
                 if isinstance(widget, qMRMLNodeComboBox):
                     widget.update_nodes(value)
+                elif isinstance(widget, QtWidgets.QCheckBox):
+                    widget.setChecked(value)
                 elif isinstance(widget, QtWidgets.QComboBox):
                     widget.setCurrentIndex(list(type(value)).index(value))
-                else:
+                elif widget.text() != value:
                     widget.setText(value)
 
     Wrapped.__annotations__ = declared.__annotations__
@@ -254,5 +288,6 @@ def use_pythonqt_style(*module_names: str) -> None:
             feature.set_selection(TRUE_PROPERTY, name)
     finally:
         sys.modules.update(hidden)
-    for name in (__name__, "Testing.Widget.conftest", "Testing.Widget.test_panel"):
+    tests = ("conftest", "test_batch", "test_exporting", "test_panel", "test_reviewing", "test_waiting")
+    for name in (__name__, *(f"Testing.Widget.{each}" for each in tests)):
         feature.set_selection(0, name)

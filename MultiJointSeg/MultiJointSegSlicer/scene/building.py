@@ -155,7 +155,7 @@ def adding_results(
             parent = hierarchy.add_folder(scene, parent, folder_name)
             folders.append(parent)
         for node in nodes:
-            mark_as_result(node, part, volume_node)
+            mark_as_result(node, part, volume_node, segmentation)
         hierarchy.place(scene, nodes, parent)
 
     check()

@@ -46,7 +46,7 @@ def geometry_from_ras(size: tuple[int, int, int], ijk_to_ras_matrix: vtkMatrix4x
 
 
 def first_voxel_to_ras(image: Any) -> vtkMatrix4x4:
-    """Matrix from the index of an oriented image to RAS mm, counted from its first voxel: extents may start anywhere."""
+    """Matrix from the index of an oriented image, counted from its first voxel, to RAS mm: extents start anywhere."""
     matrix = vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     i, _, j, _, k, _ = image.GetExtent()

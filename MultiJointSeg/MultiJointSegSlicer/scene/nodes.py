@@ -12,6 +12,9 @@ from MultiJointSegSlicer.scene.mrml import Node, Scene, is_in_scene
 VOLUME_ROLE = "MultiJointSeg.volume"
 """Node reference from every node of a result to the volume it was made from. It survives saving and loading."""
 
+SEGMENTATION_ROLE = "MultiJointSeg.segmentation"
+"""Node reference from models, tables and markups to the segmentation they were made from."""
+
 PART_ATTRIBUTE = "MultiJointSeg.part"
 """Node attribute: what the node is in the result: segmentation, model, table or markup."""
 
@@ -46,10 +49,12 @@ class SceneNodes:
         return [*single, *self.models.values(), *self.markups]
 
 
-def mark_as_result(node: Node, part: str, volume_node: Node) -> None:
+def mark_as_result(node: Node, part: str, volume_node: Node, segmentation_node: Node | None = None) -> None:
     """Note on a node what it is in a result, and put it under the transform that the volume is under."""
     node.SetAttribute(PART_ATTRIBUTE, part)
     node.SetNodeReferenceID(VOLUME_ROLE, volume_node.GetID())
+    if segmentation_node is not None and segmentation_node is not node:
+        node.SetNodeReferenceID(SEGMENTATION_ROLE, segmentation_node.GetID())
     if volume_node.GetTransformNodeID() and node.IsA("vtkMRMLTransformableNode"):
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
 
@@ -57,14 +62,16 @@ def mark_as_result(node: Node, part: str, volume_node: Node) -> None:
 def find_results(scene: Scene, volume_node: Node) -> SceneNodes | None:
     """Nodes of the result that was made from a volume, as far as they still exist; None if there is none.
 
-    Of several results from one volume, the segmentation and table added last are given, and all models and markups.
+    Of several results from one volume, the one whose segmentation was added last is given.
     """
+    everything = result_nodes(scene, volume_node)
+    segmentations = [node for node in everything if node.GetAttribute(PART_ATTRIBUTE) == "segmentation"]
+    last = segmentations[-1] if segmentations else None
     by_part: dict[str, list[Node]] = {}
-    for index in range(scene.GetNumberOfNodes()):
-        node = scene.GetNthNode(index)
-        part = node.GetAttribute(PART_ATTRIBUTE)
-        if part and node.GetNodeReferenceID(VOLUME_ROLE) == volume_node.GetID():
-            by_part.setdefault(part, []).append(node)
+    for node in everything:
+        of = node.GetNodeReference(SEGMENTATION_ROLE)
+        if last is None or of is None or of is last:
+            by_part.setdefault(node.GetAttribute(PART_ATTRIBUTE), []).append(node)
     if not by_part:
         return None
     return SceneNodes(

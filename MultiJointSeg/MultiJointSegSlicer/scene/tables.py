@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_STRING, vtkDoubleArray, vtkStringArray
@@ -90,3 +90,15 @@ def _number(value: float | None) -> float:
 def _text(value: str) -> str:
     # The table's file has one line per row and tabs between cells, and loses double quotes and empty cells.
     return " ".join(value.replace('"', "'").split()) or EMPTY
+
+
+def kept_rows(node: Node, keys: Collection[str]) -> dict[str, tuple[float | None, str]]:
+    """Value and note of the measurements with these keys."""
+    table = node.GetTable()
+    names, values, notes = (table.GetColumnByName(name) for name in ("Key", "Value", "Note"))
+    found = {}
+    for row in range(table.GetNumberOfRows()):
+        if names.GetValue(row) in keys:
+            value = values.GetValue(row)
+            found[names.GetValue(row)] = (None if math.isnan(value) else value, notes.GetValue(row))
+    return found

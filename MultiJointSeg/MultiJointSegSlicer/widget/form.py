@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.parameters import RunSettings
-from MultiJointSegSlicer.segmenting import SegmentationLogic
 from MultiJointSegSlicer.strings import tr as _
+from MultiJointSegSlicer.widget.acceptance import AcceptancePanel
+from MultiJointSegSlicer.widget.correction import Correction
 from MultiJointSegSlicer.widget.results import ResultTables
 from MultiJointSegSlicer.widget.tools import Tools
+
+if TYPE_CHECKING:
+    from MultiJointSegSlicer.logics import Logics
 
 PROGRESS_STEPS = 1000
 
@@ -24,25 +28,34 @@ class Form:
     ui
         Holds the widgets by name.
     logic
-        Does the work; closed with the form.
+        Does the work: its parts `segmentation` and `remeasuring`, closed with the form.
     scene
         vtkMRMLScene.
     tools
         See `Tools`.
     """
 
-    def __init__(self, ui: Any, logic: SegmentationLogic, scene: Any, tools: Tools) -> None:
+    def __init__(self, ui: Any, logic: Logics, scene: Any, tools: Tools) -> None:
         self.ui = ui
-        self.logic = logic
+        self.logic = logic.segmentation
+        self.remeasuring = logic.remeasuring
+        self.markups = logic.markups
         self._tools = tools
         self._parameters: Any = None
         self._segment_sample = False
         self.results = ResultTables(ui, scene, tools)
-        job = logic.job
+        self.correction = Correction(ui, scene, tools)
+        self.acceptance = AcceptancePanel(ui)
+        self.results.bone_chosen.connect(self.correction.choose)
+        self.remeasuring.edited.connect(self.refresh)
+        self.remeasuring.stated.connect(self._on_measured)
+        self.remeasuring.updated.connect(lambda: self.refresh(again=True))
+        self.markups.moved.connect(lambda _keys: self.results.show_moved())
+        job = self.logic.job
         job.state_changed.connect(self._on_state_changed)
         job.progressed.connect(self._on_progressed)
         job.logged.connect(ui.logText.appendPlainText)
-        logic.sample_added.connect(self._on_sample_added)
+        self.logic.sample_added.connect(self._on_sample_added)
         for button, action in self._actions():
             button.clicked.connect(action)
         self._on_state_changed(job.state, job.sentence)
@@ -55,6 +68,7 @@ class Form:
             (self.ui.sampleButton, lambda *_: self.try_sample()),
             (self.ui.copyLogButton, lambda *_: self._tools.copy_text(self.ui.logText.plainText)),
             (self.ui.exportButton, lambda *_: self.export()),
+            (self.ui.measureAgainButton, lambda *_: self.remeasuring.measure(everything=True)),
         ]
 
     def set_parameters(self, parameters: Any) -> None:
@@ -62,10 +76,18 @@ class Form:
         self._parameters = parameters
         self.refresh()
 
-    def refresh(self) -> None:
-        """Show the chosen volume's result, and what can be done now."""
+    def refresh(self, *, again: bool = False) -> None:
+        """Show the chosen volume's result, and what can be done now; `again` also where its numbers changed."""
         volume = self._volume()
-        self.results.show(volume)
+        self.results.show(volume, again=again)
+        nodes, review = self.results.nodes, self.results.review
+        segmentation = None if nodes is None else nodes.segmentation
+        self.correction.show(nodes)
+        self.remeasuring.set_automatic(self._parameters is not None and self._parameters.followEdits)
+        self.remeasuring.follow(nodes, "" if review is None else review.joint)
+        self.markups.watch(() if nodes is None else nodes.markups, None if nodes is None else nodes.table)
+        self.acceptance.show(segmentation)
+        self.ui.measureAgainButton.enabled = segmentation is not None
         busy = self.logic.job.state.busy
         self.ui.segmentButton.enabled = bool(volume) and not busy
         self.ui.segmentButton.toolTip = _("Segment the bones of the volume") if volume else _("Choose a volume first")
@@ -109,12 +131,33 @@ class Form:
             return
         self.ui.statusLabel.text = _("Exported to {folder}.").format(folder=folder)
 
+    def enter(self) -> None:
+        """Take up what another module may have used meanwhile; called when the module is opened."""
+        self.correction.enter()
+
+    def exit(self) -> None:
+        """Give keyboard and views back; called when another module is opened."""
+        self.correction.exit()
+
+    def start_closing_scene(self) -> None:
+        """Cancel a run and let go of all nodes; called before the scene goes."""
+        self.cancel()
+        self.correction.forget_scene()
+
     def close(self) -> None:
         """End what runs and let go of the logic."""
+        self.correction.exit()
+        self.remeasuring.close()
+        for signal in (self.remeasuring.edited, self.remeasuring.stated, self.remeasuring.updated, self.markups.moved):
+            signal.disconnect()
+        self.markups.watch((), None)
         self.logic.close()
         for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
             signal.disconnect()
         self.logic.sample_added.disconnect()
+
+    def _on_measured(self, sentence: str) -> None:
+        self.ui.measuredLabel.text = sentence
 
     def _volume(self) -> Any:
         return None if self._parameters is None else self._parameters.inputVolume

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.measurements_view import COLUMNS, MeasurementRow, measurement_rows, measurements_csv
 from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, DoubtfulSlice, Review
 from MultiJointSegSlicer.strings import tr as _
@@ -34,14 +35,18 @@ class ResultTables:
         self.nodes: SceneNodes | None = None
         self._slices: tuple[DoubtfulSlice, ...] = ()
         self._rows: list[MeasurementRow] = []
+        self._bones: tuple[str, ...] = ()
         self._shown: tuple[str, ...] | None = None
+        self.review: Review | None = None
+        self.bone_chosen = Signal()
+        ui.boneTable.cellClicked.connect(self._on_bone_clicked)
         ui.sliceTable.cellClicked.connect(self._on_slice_clicked)
         ui.copyMeasurementsButton.clicked.connect(lambda *_: self._copy())
         ui.saveMeasurementsButton.clicked.connect(lambda *_: self._save())
         ui.geometryCheckBox.clicked.connect(lambda *_: self._show_geometry())
 
-    def show(self, volume_node: Any) -> None:
-        """Show the result of a volume, or that there is none."""
+    def show(self, volume_node: Any, *, again: bool = False) -> None:
+        """Show the result of a volume, or that there is none; `again` also where its numbers may have changed."""
         from MultiJointSegSlicer.library import put_library_on_path
 
         put_library_on_path()
@@ -58,6 +63,8 @@ class ResultTables:
             self._show_measurements(table)
             self.ui.resultCollapsibleButton.collapsed = segmentation is None
             self.ui.measurementCollapsibleButton.collapsed = table is None
+        elif again:
+            self._show_measurements(table)
         markups = () if self.nodes is None else self.nodes.markups
         self.ui.geometryCheckBox.enabled = bool(markups)
         self.ui.geometryCheckBox.checked = any(_is_visible(node) for node in markups)
@@ -68,8 +75,10 @@ class ResultTables:
         text = None if segmentation is None else segmentation.GetAttribute(REVIEW_ATTRIBUTE)
         review = Review.from_json(text)
         self.ui.summaryLabel.text = _summary(review, segmentation is not None)
+        self.review = review
         self._slices = () if review is None else review.slices
         confidence = {} if review is None else review.bone_confidence
+        self._bones = tuple(confidence)
         fill_table(
             self.ui.boneTable,
             self._tools,
@@ -91,11 +100,21 @@ class ResultTables:
         self.ui.copyMeasurementsButton.enabled = bool(rows)
         self.ui.saveMeasurementsButton.enabled = bool(rows)
 
+    def show_moved(self) -> None:
+        """Show the numbers that follow from markups that were moved."""
+        if self.nodes is not None:
+            self._show_measurements(self.nodes.table)
+
+    def _on_bone_clicked(self, row: int, _column: int) -> None:
+        if row < len(self._bones):
+            self.bone_chosen.emit(self._bones[row])
+
     def _on_slice_clicked(self, row: int, _column: int) -> None:
         if self.nodes is None or row >= len(self._slices):
             return
         from MultiJointSegSlicer.scene.views import jump_to
 
+        self.bone_chosen.emit(self._slices[row].bone)
         jump_to(self._scene, self.nodes.volume, self._slices[row].position_ras_mm)
 
     def _copy(self) -> None:

@@ -23,6 +23,8 @@ class Tools:
         Asks for a folder, given a title; "" if the user declines.
     show_error
         Shows a sentence.
+    make_editor
+        Makes a qMRMLSegmentEditorWidget.
     """
 
     make_item: Callable[[str], Any]
@@ -30,3 +32,4 @@ class Tools:
     choose_file: Callable[[str, str, str], str]
     choose_folder: Callable[[str], str]
     show_error: Callable[[str], None]
+    make_editor: Callable[[], Any]

@@ -1,0 +1,47 @@
+"""All that the module can do, made once per window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from MultiJointSegSlicer.job.job import Job, Timer
+from MultiJointSegSlicer.remeasuring import Remeasuring
+from MultiJointSegSlicer.segmenting import Ensures, SegmentationLogic
+
+
+class Logics:
+    """The module's work without a window.
+
+    Parameters
+    ----------
+    scene
+        vtkMRMLScene.
+    make_timer
+        Makes a timer, for example a qt.QTimer.
+    command, environment, temporary
+        See `job.job.Job`.
+    installer
+        See `segmenting.SegmentationLogic`.
+    """
+
+    def __init__(
+        self,
+        scene: Any,
+        make_timer: Callable[[], Timer],
+        command: Callable[[], Sequence[str]],
+        *,
+        installer: Ensures,
+        environment: Mapping[str, str] | None = None,
+        temporary: Path | None = None,
+    ) -> None:
+        from MultiJointSegSlicer.scene.moving import MarkupWatch
+        from MultiJointSegSlicer.scene.watching import SegmentationWatch
+
+        def job() -> Job:
+            return Job(make_timer(), command, environment=environment, temporary=temporary)
+
+        self.segmentation = SegmentationLogic(scene, job(), installer=installer)
+        self.remeasuring = Remeasuring(scene, SegmentationWatch(make_timer()), job())
+        self.markups = MarkupWatch()
