@@ -9,6 +9,7 @@ from typing import NoReturn
 import MultiJointSegLib
 from MultiJointSegLib.cli.learning_parser import add_learning_commands
 from MultiJointSegLib.cli.pretraining_parser import add_pretraining_commands
+from MultiJointSegLib.cli.refining_parser import add_refining_commands
 from MultiJointSegLib.errors import InputError
 
 EXIT_CODES = """exit codes:
@@ -216,6 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_learning_commands(command, _output, _DEVICES)
 
     add_pretraining_commands(command)
+    add_refining_commands(command, _DEVICES)
 
     command("info", "show versions, devices, models and joints")
 
