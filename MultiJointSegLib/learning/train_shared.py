@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,6 +43,28 @@ def imagenet_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
+def load_with_new_inputs(network: SharedUNet, state: Mapping[str, torch.Tensor]) -> None:
+    """Load weights of a network whose convolutions may lack this network's last input channels.
+
+    The missing channels get weight zero, so that the network answers at first as the old one did.
+
+    Raises
+    ------
+    RuntimeError
+        If names or shapes differ in any other way.
+    """
+    fitted = {}
+    for name, own in network.state_dict().items():
+        value = state.get(name)
+        if value is None:
+            continue  # named by the strict loading below
+        missing = own.shape[1] - value.shape[1] if own.dim() == 4 and value.dim() == 4 else 0
+        if missing > 0:
+            value = torch.cat([value, value.new_zeros(value.shape[0], missing, *value.shape[2:])], dim=1)
+        fitted[name] = value
+    network.load_state_dict(fitted)
+
+
 class _PrintedProgress:
     """A line every 50 steps."""
 
@@ -68,11 +91,11 @@ def train(
     """Train and write the averaged weights, the network's configuration and a record of the run to `run`."""
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)  # activations near zero are many times slower on CPUs otherwise
-    network = SharedUNet({key: len(joint(key).bones) for key in joints})
+    network = SharedUNet({key: len(joint(key).bones) for key in joints}, image_skip=True)
     if imagenet:
         network.encoder.load_imagenet(imagenet_weights())
     if start is not None:
-        network.load_state_dict(load_file(start / AVERAGE_FILE))
+        load_with_new_inputs(network, load_file(start / AVERAGE_FILE))
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     samplers = [
         SliceSampler(
@@ -112,9 +135,15 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-imagenet", action="store_true", help="start from random weights")
     parser.add_argument("--start", type=Path, help="finished run whose averaged weights to start from")
+    parser.add_argument("--detection-every", type=int, default=4, help="steps from one detection batch to the next")
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings().learning_rate)
     arguments = parser.parse_args()
-    settings = TrainingSettings(steps=arguments.steps, seed=arguments.seed, learning_rate=arguments.learning_rate)
+    settings = TrainingSettings(
+        steps=arguments.steps,
+        seed=arguments.seed,
+        learning_rate=arguments.learning_rate,
+        detection_every=arguments.detection_every,
+    )
     imagenet = not arguments.no_imagenet and arguments.start is None
     train(arguments.run, arguments.bank, arguments.joints, settings, arguments.device, imagenet, arguments.start)
 
