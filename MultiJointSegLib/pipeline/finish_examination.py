@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.result import SceneWriter
-from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces
+from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces, write_uncertainty
 from MultiJointSegLib.pipeline.run_record import peak_memory_mib, rounded
 from MultiJointSegLib.pipeline.stages import StageClock
 
@@ -88,6 +88,8 @@ def finish_examination(
         measurements = measure_surfaces(surfaces, joint=segmentation.joint.key, labels=segmentation.labels)
     with clock.stage("Writing images and surfaces"):
         write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
+        if segmentation.probabilities:
+            write_uncertainty(folder, segmentation)
     with clock.stage("Writing the scene"):
         no_scene = write_scene(folder, scene_writer, volume, segmentation, surfaces, measurements)
     warnings = [*_reader_warnings(volume), *segmentation.warnings, *no_scene]

@@ -25,6 +25,8 @@ MEASUREMENTS_JSON_NAME = "measurements.json"
 SCENE_NAME = "scene.mrb"
 REPORT_NAME = "report.html"
 RUN_NAME = "run.json"
+UNCERTAINTY_NAME = "uncertainty.nrrd"
+DICOM_NAME = "segmentation.dcm"
 MEASURE_PICTURES_NAME = "measures"
 
 RESULT_NAMES = frozenset(
@@ -37,6 +39,8 @@ RESULT_NAMES = frozenset(
         SCENE_NAME,
         REPORT_NAME,
         RUN_NAME,
+        UNCERTAINTY_NAME,
+        DICOM_NAME,
         MEASURE_PICTURES_NAME,
     }
 )

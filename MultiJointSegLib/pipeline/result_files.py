@@ -46,6 +46,15 @@ def write_tables_and_surfaces(
     write_measurements(measurements, folder / names.MEASUREMENTS_CSV_NAME, folder / names.MEASUREMENTS_JSON_NAME)
 
 
+def write_uncertainty(folder: Path, segmentation: SegmentationResult) -> None:
+    """Write the doubt about every voxel, see `uncertainty_map.uncertainty_map`."""
+    from MultiJointSegLib.imaging.writing import write_volume
+    from MultiJointSegLib.pipeline.uncertainty_map import uncertainty_map
+
+    doubt = uncertainty_map(segmentation.labels, segmentation.probabilities)
+    write_volume(doubt, folder / names.UNCERTAINTY_NAME)
+
+
 def write_scene(
     folder: Path,
     scene_writer: SceneWriter | None,
