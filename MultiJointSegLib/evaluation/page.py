@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import MultiJointSegLib
 from MultiJointSegLib import anatomy
+from MultiJointSegLib.evaluation.about import About
 from MultiJointSegLib.evaluation.bootstrap import Interval
 from MultiJointSegLib.evaluation.case import CaseScore
 from MultiJointSegLib.evaluation.figures import PREDICTION_COLOR, TRUTH_COLOR, box_plot
@@ -43,6 +44,7 @@ def write_page(
     worst: Sequence[WorstCase],
     definition: Definition,
     warnings: Sequence[str],
+    about: About | None = None,
 ) -> None:
     """Write the report, whole or not at all."""
     environment = Environment(
@@ -74,6 +76,7 @@ def write_page(
         empty_rules=EMPTY_RULES,
         statistics_text=DEFINITION,
         warnings=warnings,
+        about=about,
         version=MultiJointSegLib.__version__,
     )
     with atomic_write(path) as temporary:

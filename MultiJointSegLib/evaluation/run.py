@@ -10,6 +10,7 @@ import numpy as np
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.evaluation.about import About
 from MultiJointSegLib.evaluation.case import Case, CaseScore, score_case
 from MultiJointSegLib.evaluation.figures import outline_picture
 from MultiJointSegLib.evaluation.page import WorstCase, case_caption, write_page
@@ -45,6 +46,8 @@ def evaluate(
     *,
     definition: Definition = "border",
     warnings: Sequence[str] = (),
+    pairs: Sequence[tuple[str, str]] | None = None,
+    about: About | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score methods on cases and write `REPORT_NAME`, `CSV_NAME` and `JSON_NAME`.
@@ -59,6 +62,10 @@ def evaluate(
         What a surface is; see `surface_distances.DEFINITIONS`.
     warnings : sequence of str
         Sentences for the report, besides its own.
+    pairs : sequence of (str, str), optional
+        Methods and references to compare; every method with the first by default.
+    about : About, optional
+        What the report and the JSON file say about where the predictions come from.
     progress : Progress, optional
         Told of each case; may cancel.
 
@@ -80,7 +87,7 @@ def evaluate(
     scores, left_out = without_unlabeled(scores)
     if not any(s.bones for s in scores):
         raise InputError("There is nothing to score: no truth holds a bone.")
-    found = Evaluation(scores, summarize(scores), compare_methods(scores), [*warnings, *left_out])
+    found = Evaluation(scores, summarize(scores), compare_methods(scores, pairs), [*warnings, *left_out])
     progress.report(_SCORING, "Drawing the worst cases")
     worst = worst_cases(methods, scores)
     progress.report(0.95, "Writing the report")
@@ -92,8 +99,8 @@ def evaluate(
         "warnings": found.warnings,
     }
     write_csv(scores, folder / CSV_NAME)
-    write_json(folder / JSON_NAME, **shared)  # type: ignore[arg-type]
-    write_page(folder / REPORT_NAME, worst=worst, **shared)  # type: ignore[arg-type]
+    write_json(folder / JSON_NAME, about=about, **shared)  # type: ignore[arg-type]
+    write_page(folder / REPORT_NAME, worst=worst, about=about, **shared)  # type: ignore[arg-type]
     progress.report(1.0, "Done")
     return found
 

@@ -50,7 +50,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class MethodComparison:
-    """A method against the first one, in one metric."""
+    """A method against a reference, in one metric."""
 
     method: str
     reference: str
@@ -88,22 +88,35 @@ def summarize(scores: Sequence[CaseScore]) -> list[Summary]:
     return summaries
 
 
-def compare_methods(scores: Sequence[CaseScore]) -> list[MethodComparison]:
-    """Every method against the first in the metrics `COMPARED`, paired by subject, corrected together.
+def compare_methods(
+    scores: Sequence[CaseScore], pairs: Sequence[tuple[str, str]] | None = None
+) -> list[MethodComparison]:
+    """Methods against references in the metrics `COMPARED`, paired by subject, corrected together.
 
-    Empty for one method, or fewer than two subjects.
+    Parameters
+    ----------
+    scores : sequence of CaseScore
+    pairs : sequence of (str, str), optional
+        Method and reference; every method against the first by default.
+
+    Returns
+    -------
+    list of MethodComparison
+        Empty for one method, or fewer than two subjects.
     """
     methods = list(dict.fromkeys(s.method for s in scores))
     if len({s.subject for s in scores}) < 2:
         return []
-    pairs = [(method, metric) for method in methods[1:] for metric in COMPARED]
+    if pairs is None:
+        pairs = [(method, methods[0]) for method in methods[1:]]
+    work = [(method, reference, metric) for method, reference in pairs for metric in COMPARED]
     found = [
-        compare_paired(subject_means(scores, method, metric), subject_means(scores, methods[0], metric))
-        for method, metric in pairs
+        compare_paired(subject_means(scores, method, metric), subject_means(scores, reference, metric))
+        for method, reference, metric in work
     ]
     return [
-        MethodComparison(method, methods[0], metric, result)
-        for (method, metric), result in zip(pairs, corrected(found), strict=True)
+        MethodComparison(method, reference, metric, result)
+        for (method, reference, metric), result in zip(work, corrected(found), strict=True)
     ]
 
 

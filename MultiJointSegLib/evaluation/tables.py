@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from MultiJointSegLib.evaluation.about import About
 from MultiJointSegLib.evaluation.case import CaseScore
 from MultiJointSegLib.evaluation.metrics import EMPTY_RULES, METRICS
 from MultiJointSegLib.evaluation.statistics import DEFINITION
@@ -48,9 +49,11 @@ def write_json(
     comparisons: Sequence[MethodComparison],
     definition: Definition,
     warnings: Sequence[str],
+    about: About | None = None,
 ) -> None:
     """Write definitions, scores, summaries and comparisons; undefined numbers are null. Whole or not at all."""
     content = {
+        **({} if about is None else {"title": about.title, **about.facts}),
         "surface_definition": {"key": definition, "text": DEFINITIONS[definition]},
         "metrics": {key: {"name": m.name, "unit": m.unit, "definition": m.definition} for key, m in METRICS.items()},
         "empty_masks": EMPTY_RULES,

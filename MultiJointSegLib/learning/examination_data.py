@@ -76,7 +76,7 @@ def split_examinations(config: LearningConfig, manifest: DatasetManifest, folder
         parts = [tuple(e for e in wanted if e.split == part) for part in ("train", "validation")]
         split = Split(parts[0], parts[1])
     else:
-        split = _set_aside(wanted, data, config.seed)
+        split = set_aside(wanted, data, config.seed)
     check_split(split, config.joints, manifest.path.name)
     return split
 
@@ -101,7 +101,7 @@ def check_split(split: Split, joints: Sequence[str], name: str) -> None:
             )
 
 
-def _set_aside(examinations: Sequence[Examination], data: DataConfig, seed: int) -> Split:
+def set_aside(examinations: Sequence[Examination], data: DataConfig, seed: int) -> Split:
     """A share of each joint's subjects, at least one, validates; nobody where a joint has a single subject."""
     fewest = min(len({e.subject for e in examinations if e.joint == key}) for key in {e.joint for e in examinations})
     if not data.validation or fewest < 2:

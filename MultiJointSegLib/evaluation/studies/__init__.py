@@ -1,0 +1,1 @@
+"""Studies: learning schemes compared on the same examinations."""
