@@ -16,7 +16,7 @@ from MultiJointSegLib.morphology.axes import ShaftAxis
 from MultiJointSegLib.morphology.field_of_view import FieldEdge
 from MultiJointSegLib.morphology.frames import Definition, Found, LandmarkMissing, angle_deg, once, perpendicular
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
-from MultiJointSegLib.morphology.measurement import Measurement, line, point
+from MultiJointSegLib.morphology.measurement import Measurement, line, plane, point
 from MultiJointSegLib.surface.distance import signed_distance_mm
 from MultiJointSegLib.surface.mesh import Surface
 
@@ -58,6 +58,13 @@ TALUS_SIZES = tuple(
         ("width", "Width", "the dome axis (lateral process included)"),
         ("height", "Height", "the direction perpendicular to both dome axis and long axis"),
     )
+)
+DOME_RADIUS = Definition(
+    "talus_dome_radius",
+    "Dome radius",
+    "talus",
+    "mm",
+    f"Radius of the circular cylinder of the talar dome. {_DOME}",
 )
 LATERAL_ANGLE = Definition(
     "ankle_lateral_talocalcaneal_angle",
@@ -125,11 +132,6 @@ def measure_ankle(
     Returns
     -------
     list of Measurement
-
-    Notes
-    -----
-    The radius of the talar dome is not among them: its cylinder gives the axis, but on phantoms the radius was off by
-    up to 10 % in some poses.
     """
     cuts = {bone: edge.on_edge for bone, edge in (edges or {}).items() if edge is not None}
 
@@ -170,6 +172,7 @@ def measure_ankle(
         FRONTAL_ANGLE.measured(lambda: _frontal(dome(), shaft())),
         SAGITTAL_ANGLE.measured(lambda: _sagittal(dome(), shaft(), talus())),
         *(d.measured(partial(talus_size, n)) for n, d in enumerate(TALUS_SIZES)),
+        DOME_RADIUS.measured(lambda: _dome_radius(dome())),
         LATERAL_ANGLE.measured(lambda: _lateral(dome(), talus(), calcaneus())),
         AXIAL_ANGLE.measured(lambda: _axial(dome(), talus(), calcaneus())),
         CALCANEAL_LENGTH.measured(lambda: _length(calcaneus())),
@@ -192,6 +195,13 @@ def _bone_line(axis: BoneAxis) -> dict[str, object]:
     return line(axis.posterior_mm, axis.anterior_mm)
 
 
+def _dome_radius(dome: Dome) -> Found:
+    c = dome.cylinder
+    top = c.point_mm + c.radius_mm * perpendicular(dome.superior, c.axis)
+    shown = {"dome_axis": _dome_line(dome), "radius": line(c.point_mm, top), "view": plane(c.point_mm, c.axis)}
+    return Found(c.radius_mm, shown, dome.radius_error_mm)
+
+
 def _dome_error_deg(dome: Dome) -> float:
     return dome.axis_error_deg
 
@@ -199,7 +209,11 @@ def _dome_error_deg(dome: Dome) -> float:
 def _frontal(dome: Dome, shaft: ShaftAxis) -> Found:
     return Found(
         angle_deg(shaft.direction, dome.cylinder.axis),
-        {"tibia": _shaft_line(shaft), "dome_axis": _dome_line(dome)},
+        {
+            "tibia": _shaft_line(shaft),
+            "dome_axis": _dome_line(dome),
+            "view": plane(dome.cylinder.point_mm, np.cross(shaft.direction, dome.cylinder.axis)),
+        },
         float(np.hypot(shaft.error_deg, _dome_error_deg(dome))),
     )
 
@@ -208,7 +222,7 @@ def _sagittal(dome: Dome, shaft: ShaftAxis, talus: BoneAxis) -> Found:
     axis = dome.cylinder.axis
     return Found(
         angle_deg(perpendicular(shaft.direction, axis), perpendicular(talus.direction, axis)),
-        {"tibia": _shaft_line(shaft), "talus": _bone_line(talus)},
+        {"tibia": _shaft_line(shaft), "talus": _bone_line(talus), "view": plane(talus.center_mm, axis)},
         float(np.hypot(shaft.error_deg, _AXIS_ERROR_DEG)),
     )
 
@@ -225,8 +239,9 @@ def _talus_size(surface: Surface, dome: Dome, talus: BoneAxis, n: int) -> Found:
     direction = _frame(dome, talus)[n]
     along = (surface.points_mm - talus.center_mm) @ direction
     low, high = float(along.min()), float(along.max())
+    view = plane(talus.center_mm, _frame(dome, talus)[(1, 0, 1)[n]])
     ends = talus.center_mm + low * direction, talus.center_mm + high * direction
-    return Found(high - low, {"extent": line(*ends)}, float(np.sqrt(2.0) * CONTACT_ERROR_MM))
+    return Found(high - low, {"extent": line(*ends), "view": view}, float(np.sqrt(2.0) * CONTACT_ERROR_MM))
 
 
 def _length(axis: BoneAxis) -> Found:
@@ -237,23 +252,26 @@ def _length(axis: BoneAxis) -> Found:
     )
 
 
-def _both(talus: BoneAxis, calcaneus: BoneAxis) -> dict[str, dict[str, object]]:
-    return {"talus": _bone_line(talus), "calcaneus": _bone_line(calcaneus)}
+def _both(talus: BoneAxis, calcaneus: BoneAxis, across: np.ndarray) -> dict[str, dict[str, object]]:
+    view = plane(talus.center_mm, across)
+    return {"talus": _bone_line(talus), "calcaneus": _bone_line(calcaneus), "view": view}
 
 
 def _lateral(dome: Dome, talus: BoneAxis, calcaneus: BoneAxis) -> Found:
-    anterior, _, up = _frame(dome, talus)
+    anterior, lateral, up = _frame(dome, talus)
     value = float(np.degrees(np.arctan2(calcaneus.direction @ up, calcaneus.direction @ anterior)))
-    return Found(value, _both(talus, calcaneus), float(np.sqrt(2.0) * _AXIS_ERROR_DEG))
+    return Found(value, _both(talus, calcaneus, lateral), float(np.sqrt(2.0) * _AXIS_ERROR_DEG))
 
 
 def _axial(dome: Dome, talus: BoneAxis, calcaneus: BoneAxis) -> Found:
-    anterior, lateral, _ = _frame(dome, talus)
+    anterior, lateral, up = _frame(dome, talus)
 
     def heading(axis: BoneAxis) -> float:
         return float(np.degrees(np.arctan2(axis.direction @ lateral, axis.direction @ anterior)))
 
-    return Found(heading(calcaneus) - heading(talus), _both(talus, calcaneus), float(np.sqrt(2.0) * _AXIS_ERROR_DEG))
+    return Found(
+        heading(calcaneus) - heading(talus), _both(talus, calcaneus, up), float(np.sqrt(2.0) * _AXIS_ERROR_DEG)
+    )
 
 
 def _gaps(surfaces: Mapping[str, Surface], dome: Dome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

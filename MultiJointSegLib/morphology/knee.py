@@ -194,6 +194,20 @@ PATELLA_LENGTH = Definition(
     "Greatest length of the patella projected onto the sagittal plane of the femur.",
     "Insall and Salvati 1971, doi:10.1148/101.1.101",
 )
+PATELLA_SIZES = tuple(
+    Definition(
+        f"patella_{which}",
+        which.capitalize(),
+        "patella",
+        "mm",
+        f"Extent of the patella {direction}; transverse axis: mean of the longest axes of five axial sections from 35 "
+        "to 75 % of its height.",
+    )
+    for which, direction in (
+        ("width", "along its transverse axis"),
+        ("thickness", "perpendicular to its transverse axis and its greatest length"),
+    )
+)
 PATELLA_DISTANCE = Definition(
     "patella_tuberosity_distance",
     "Inferior pole to tuberosity",
@@ -280,6 +294,9 @@ def measure_knee(
     def slope(sign: float) -> Found:
         return tibial.posterior_slope(*tibia(), sign)
 
+    def patella_size(which: str) -> Found:
+        return rough(patellar.size(*patella(), which), femur_axes())
+
     def no_articular_limits() -> Found:
         raise LandmarkMissing("The limits of the patella's articular surface cannot be seen on bone.")
 
@@ -308,6 +325,7 @@ def measure_knee(
         FLEXION.measured(lambda: tibial.flexion(femur_axes(), tibia_axes())),
         TUBEROSITY_DISTANCE.measured(tuberosity_distance),
         PATELLA_LENGTH.measured(lambda: rough(patellar.length(*patella()), femur_axes())),
+        *(d.measured(partial(patella_size, d.key.removeprefix("patella_"))) for d in PATELLA_SIZES),
         PATELLA_DISTANCE.measured(
             lambda: rough(patellar.pole_tuberosity(*patella(), tuberosity()), femur_axes(), tibia_axes())
         ),

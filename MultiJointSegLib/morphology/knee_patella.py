@@ -7,7 +7,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import cdist
 
 from MultiJointSegLib.morphology.axes import cross_section, section_axes
-from MultiJointSegLib.morphology.frames import Found, LandmarkMissing
+from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, unit
 from MultiJointSegLib.morphology.knee_frame import FemurFrame
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
 from MultiJointSegLib.morphology.measurement import line, plane, point
@@ -66,9 +66,18 @@ def tilt(patella: Surface, frame: FemurFrame) -> Found:
     The transverse axis is the longest axis of the axial sections between 35 % and 75 % of the patella's height.
     """
     frame.need_side()
+    axes, shown = transverse_axes(patella, frame)
+    angles = [float(np.degrees(np.arctan2(a @ frame.posterior, a @ frame.mediolateral))) for a in axes]
+    shown["posterior_condyles"] = line(*frame.posterior_points_mm)
+    shown["view"] = plane(patella.points_mm.mean(axis=0), frame.superior)
+    return Found(float(np.mean(angles)), shown, float(np.std(angles)))
+
+
+def transverse_axes(patella: Surface, frame: FemurFrame) -> tuple[np.ndarray, dict[str, dict[str, object]]]:
+    """Longest axes (5, 3) of axial sections between 35 % and 75 % of the patella's height, and the middle one."""
     up = patella.points_mm @ frame.superior
     low, high = float(up.min()), float(up.max())
-    angles = []
+    axes = []
     shown: dict[str, dict[str, object]] = {}
     for share in _LEVELS:
         section = cross_section(patella, frame.superior * (low + share * (high - low)), frame.superior)
@@ -80,10 +89,21 @@ def tilt(patella: Surface, frame: FemurFrame) -> Found:
         if np.ptp(outline @ long) < _SMALLEST_ELONGATION * np.ptp(outline @ short):
             raise LandmarkMissing("The patella is as thick as it is wide: its transverse axis is not clear.")
         long = long * np.sign(long @ frame.mediolateral)
-        angles.append(float(np.degrees(np.arctan2(long @ frame.posterior, long @ frame.mediolateral))))
+        axes.append(long)
         if share == _LEVELS[len(_LEVELS) // 2]:
             ends = [center + float(v) * long for v in ((outline @ long).min(), (outline @ long).max())]
             shown["transverse_axis"] = line(ends[0], ends[1])
-    shown["view"] = plane(patella.points_mm.mean(axis=0), frame.superior)
-    shown["posterior_condyles"] = line(*frame.posterior_points_mm)
-    return Found(float(np.mean(angles)), shown, float(np.std(angles)))
+    return np.asarray(axes), shown
+
+
+def size(patella: Surface, frame: FemurFrame, which: str) -> Found:
+    """Width along the transverse axis, or thickness perpendicular to it and to the length (`which`)."""
+    across = unit(transverse_axes(patella, frame)[0].mean(axis=0))
+    low, high = poles(patella, frame)
+    through = unit(np.cross(across, unit(high - low)))
+    direction = across if which == "width" else through
+    center = patella.points_mm.mean(axis=0)
+    along = (patella.points_mm - center) @ direction
+    ends = [center + float(v) * direction for v in (along.min(), along.max())]
+    view = plane(center, frame.superior if which == "width" else frame.mediolateral)
+    return Found(float(np.ptp(along)), {which: line(*ends), "view": view}, float(np.sqrt(2.0) * CONTACT_ERROR_MM))

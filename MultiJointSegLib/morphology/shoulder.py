@@ -1,7 +1,4 @@
-"""Measures of the shoulder: glenoid, position of the humeral head, acromion.
-
-Humeral retroversion is not among them: it takes the epicondyles, and a shoulder examination ends above the elbow.
-"""
+"""Measures of the shoulder: glenoid, position and retroversion of the humeral head, acromion."""
 
 from __future__ import annotations
 
@@ -10,14 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkStaticCellLocator
 
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.morphology.field_of_view import FieldEdge
+from MultiJointSegLib.morphology.frames import Found, LandmarkMissing
 from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, HeadSphere, fit_head
+from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
 from MultiJointSegLib.morphology.measurement import Measurement, line, plane, point, sphere
 from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, find_glenoid, unit
+from MultiJointSegLib.morphology.shoulder_humerus import RETROVERSION, retroversion
 from MultiJointSegLib.morphology.shoulder_scapula import ScapularAxes, scapular_axes
-from MultiJointSegLib.surface.mesh import Surface
+from MultiJointSegLib.surface.mesh import Surface, to_polydata
 
 _RIM = "Rim: where the surface, followed outward from the middle of the face, first turns 30 degrees outward."
 _AXIS = (
@@ -39,6 +41,10 @@ _SUBLUXATION = (
     "front rim at its middle, in the plane perpendicular to the glenoid's long axis; 0.5 is centered, more is "
     f"posterior. {_RIM}"
 )
+_VAULT = (
+    "Length within the bone of the line from the center of the face into the scapula, perpendicular to the plane of "
+    f"the rim. {_RIM}"
+)
 _CRITICAL = (
     "Angle at the lower end of the glenoid rim between its upper end and the most lateral point of the acromion, "
     f"projected along the line from the back to the front of the rim. {_RIM}"
@@ -51,6 +57,10 @@ _TABLE: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "glenoid_width": (
         "Glenoid width", "scapula", "mm", f"Extent of the rim perpendicular to its long axis. {_RIM}", _CHURCHILL,
+    ),
+    "glenoid_vault_depth": (
+        "Glenoid vault depth", "scapula", "mm",
+        _VAULT, "",
     ),
     "glenoid_version": (
         "Glenoid version", "scapula", "deg", _VERSION, "after Friedman et al. 1992, J Bone Joint Surg Am 74:1032-1037",
@@ -107,20 +117,33 @@ def measure_shoulder(
     humerus, scapula = surfaces.get("humerus"), surfaces.get("scapula")
     if humerus is None and scapula is None:
         return []
-    if humerus is None or scapula is None:
-        missing = "humerus" if humerus is None else "scapula"
-        return _all(_Found(reason=f"It needs the {missing}, which is missing."))
     on_edge = {k: None if e is None else e.on_edge for k, e in (edges or {}).items()}
+    if humerus is None:
+        return [*_all(_Found(reason="It needs the humerus, which is missing.")), RETROVERSION.measured(_no_humerus)]
     head = fit_head(
         humerus, smallest_coverage=SMALLEST_COVERAGE["humerus"], on_edge=on_edge.get("humerus"), partner=scapula
     )
+    turned = RETROVERSION.measured(lambda: retroversion(humerus, head, (edges or {}).get("humerus")))
+    return [*_of_both(humerus, scapula, head, on_edge), turned]
+
+
+def _no_humerus() -> Found:
+    raise LandmarkMissing("It needs the humerus, which is missing.")
+
+
+def _of_both(
+    humerus: Surface, scapula: Surface | None, head: HeadSphere, on_edge: Mapping[str, np.ndarray | None]
+) -> list[Measurement]:
+    """The measures that take both bones."""
+    if scapula is None:
+        return _all(_Found(reason="It needs the scapula, which is missing."))
     if head.center_mm is None or head.radius_mm is None:
         return _all(_Found(reason=f"It needs the humeral head: {head.reason}."))
     try:
         glenoid = find_glenoid(scapula, head.center_mm, head.radius_mm)
     except MultiJointSegError as error:
         return _all(_Found(reason=f"The glenoid was not found: {error}."))
-    found = _glenoid_measures(glenoid, head)
+    found = _glenoid_measures(glenoid, head) | {"glenoid_vault_depth": _vault_depth(scapula, glenoid)}
     try:
         axes = scapular_axes(scapula, glenoid, head.radius_mm, on_edge.get("scapula"))
         found |= _axis_measures(glenoid, axes, head)
@@ -176,6 +199,24 @@ def _glenoid_measures(glenoid: Glenoid, head: HeadSphere) -> dict[str, _Found]:
             },
         ),
     }  # fmt: skip
+
+
+def _vault_depth(scapula: Surface, glenoid: Glenoid) -> _Found:
+    locator = vtkStaticCellLocator()
+    locator.SetDataSet(to_polydata(scapula))
+    locator.BuildLocator()
+    crossings = vtkPoints()
+    ends = [(glenoid.center_mm + way * glenoid.normal).tolist() for way in (5.0, -200.0)]
+    locator.IntersectWithLine(ends[0], ends[1], 1e-6, crossings, None)
+    depths = sorted(
+        float((glenoid.center_mm - np.asarray(crossings.GetPoint(n))) @ glenoid.normal)
+        for n in range(crossings.GetNumberOfPoints())
+    )
+    if len(depths) < 2:
+        return _Found(reason="The line into the glenoid does not leave the bone again.")
+    face, back = glenoid.center_mm - depths[0] * glenoid.normal, glenoid.center_mm - depths[1] * glenoid.normal
+    # Both walls are uncertain, and the one behind is oblique to the line.
+    return _Found(depths[1] - depths[0], 2.0 * CONTACT_ERROR_MM, {"depth": line(face, back)})
 
 
 def _center_error(head: HeadSphere) -> float:
