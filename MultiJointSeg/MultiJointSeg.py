@@ -275,7 +275,13 @@ class MultiJointSegTest(ScriptedLoadableModuleTest):
 
     def widget(self):
         """Open the module and return its widget."""
-        slicer.util.selectModule("MultiJointSeg")
+        if slicer.util.mainWindow():
+            slicer.util.selectModule("MultiJointSeg")
+        else:
+            # Without a main window there is no module selector, so nobody else makes and enters the widget.
+            shown = slicer.modules.multijointseg.widgetRepresentation()
+            if not shown.isEntered:
+                shown.enter()
         return slicer.modules.MultiJointSegWidget
 
     def waitUntilIdle(self, job) -> None:
