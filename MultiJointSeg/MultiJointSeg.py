@@ -140,11 +140,14 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Connect the scene's parameter node; choose the volume that was loaded last when none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            number = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-            if number:
-                self._parameterNode.inputVolume = slicer.mrmlScene.GetNthNodeByClass(
-                    number - 1, "vtkMRMLScalarVolumeNode"
-                )
+            # Label maps are of a class derived from that of volumes.
+            volumes = [
+                node
+                for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+                if node.GetClassName() == "vtkMRMLScalarVolumeNode"
+            ]
+            if volumes:
+                self._parameterNode.inputVolume = volumes[-1]
 
     def setParameterNode(self, parameterNode) -> None:
         """Disconnect the form from the old parameter node and connect it to the new one, if any."""

@@ -141,6 +141,9 @@ class SegmentationLogic:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         labels = read_label_map(folder / "labels.nii.gz")
         yield
+        path = folder / "uncertainty.nrrd"
+        uncertainty = read_label_map(path) if path.is_file() else None
+        yield
         surfaces = {}
         for path in sorted((folder / "surfaces").glob("*.stl")):
             surfaces[path.stem] = read_surface(path)
@@ -158,6 +161,7 @@ class SegmentationLogic:
             surfaces=surfaces,
             measurements=read_measurements(folder / "measurements.json"),
             name=f"{volume_node.GetName()}{number}",
+            uncertainty=uncertainty,
         )
         if nodes.segmentation is not None:
             nodes.segmentation.SetAttribute(REVIEW_ATTRIBUTE, review.to_json())

@@ -53,6 +53,7 @@ def segment(source: Path, output: Path, joint: str) -> dict:
     )
     (output / "surfaces").mkdir(parents=True)
     write_volume(labels, output / "labels.nii.gz")
+    write_volume(volume.with_array(np.where(k == half, 80, 20 * bright).astype(np.uint8)), output / "uncertainty.nrrd")
     ends = {}
     for key in ("femur", "tibia"):
         kji = np.argwhere(labels.array == anatomy.bone(key).label)

@@ -40,8 +40,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._scene = scene
 
     def update_nodes(self, current: Any) -> None:
-        number = self._scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-        nodes = [self._scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(number)]
+        nodes = [n for n in nodes_by_class("vtkMRMLScalarVolumeNode") if not n.IsA("vtkMRMLLabelMapVolumeNode")]
         self._ids = ["", *(node.GetID() for node in nodes)]
         self.clear()
         self.addItems(["Select a Volume", *(node.GetName() for node in nodes)])
@@ -86,6 +85,14 @@ class qMRMLSegmentEditorWidget(QtWidgets.QFrame):
             self._label.setText(f"Segment Editor\nsegment: {shown}\neffects, masking, undo and redo of Slicer")
 
         return note
+
+
+def nodes_by_class(class_name: str) -> list[Any]:
+    """As slicer.util.getNodesByClass."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    return [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
 
 
 def load_ui(path: str) -> QtWidgets.QWidget:
@@ -275,6 +282,7 @@ def fake_modules(values: dict[str, Any]) -> dict[str, types.ModuleType]:
             childWidgetVariables=child_widgets,
             errorDisplay=lambda text: None,
             mainWindow=lambda: None,
+            getNodesByClass=nodes_by_class,
         ),
     }
 

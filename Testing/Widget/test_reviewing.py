@@ -83,6 +83,22 @@ def test_editor_lets_go_of_a_scene_that_is_closed_and_works_in_the_next(a_result
     assert editor.asked.count("uninstallKeyboardShortcuts") == 1
 
 
+def test_doubt_is_laid_over_the_slices_and_taken_away(a_result) -> None:
+    from MultiJointSegSlicer.scene.views import _create_views
+
+    _create_views(a_result.desk.scene)
+    composite = a_result.desk.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    box = a_result.ui.uncertaintyCheckBox
+    assert box.isEnabled() and not box.isChecked()
+    box.click()
+    assert composite.GetLabelVolumeID() == nodes_of(a_result).uncertainty.GetID()
+    a_result.widget.form.refresh()
+    assert box.isChecked()
+    assert a_result.ui.inputSelector.count() == 2
+    box.click()
+    assert not composite.GetLabelVolumeID()
+
+
 def test_acceptance_is_shown_kept_and_taken_away_by_an_edit(a_result) -> None:
     ui = a_result.ui
     assert ui.acceptanceLabel.text() == "Not accepted yet."

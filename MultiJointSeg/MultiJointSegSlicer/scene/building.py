@@ -16,6 +16,7 @@ from MultiJointSegSlicer.scene.markups import add_geometry_nodes, shared_geometr
 from MultiJointSegSlicer.scene.models import add_model_node
 from MultiJointSegSlicer.scene.mrml import Node, Scene, is_in_scene
 from MultiJointSegSlicer.scene.nodes import SceneNodes, mark_as_result, remove_nodes
+from MultiJointSegSlicer.scene.overlay import add_uncertainty_node
 from MultiJointSegSlicer.scene.segmentations import add_segmentation_node, adding_closed_surfaces
 from MultiJointSegSlicer.scene.tables import add_table_node
 from MultiJointSegSlicer.scene.volumes import add_volume_node
@@ -129,8 +130,12 @@ def adding_results(
     name: str = "",
     side: str | None = None,
     progress: Progress | None = None,
+    uncertainty: Volume | None = None,
 ) -> Generator[None, None, SceneNodes]:
-    """Do the work of `add_results` in steps, between which a window can work; what was added goes when it is closed."""
+    """Do the work of `add_results` in steps, between which a window can work; what was added goes when it is closed.
+
+    `uncertainty` is the doubt about every voxel in percent (uint8), None where there is none.
+    """
     progress = progress if progress is not None else SilentProgress()
     name = name or volume_node.GetName()
     added: list[Node] = []
@@ -171,6 +176,13 @@ def adding_results(
             yield
             check()
         mark_as_measured(segmentation)
+        doubt = None
+        if uncertainty is not None:
+            with _recorded(scene, added):
+                doubt = add_uncertainty_node(scene, uncertainty, name=f"{name} doubt")
+            keep([doubt], "uncertainty")
+            yield
+            check()
         report(0.5, "adding the surfaces")
         models: dict[str, Node] = {}
         for bone in bones:
@@ -196,7 +208,14 @@ def adding_results(
         remove_nodes(scene, added)
         hierarchy.remove_items(scene, folders)
         raise
-    return SceneNodes(volume=volume_node, segmentation=segmentation, models=models, table=table, markups=tuple(markups))
+    return SceneNodes(
+        volume=volume_node,
+        segmentation=segmentation,
+        models=models,
+        table=table,
+        markups=tuple(markups),
+        uncertainty=doubt,
+    )
 
 
 def _adding_markups(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from MultiJointSegSlicer.scene.mrml import Node, Scene, slicer
 
 _OWNERS = (
+    ("vtkMRMLLabelMapVolumeNode", "LabelMaps"),
     ("vtkMRMLScalarVolumeNode", "Volumes"),
     ("vtkMRMLSegmentationNode", "Segmentations"),
     ("vtkMRMLModelNode", "Models"),
@@ -31,6 +32,7 @@ def item_of(scene: Scene, node: Node) -> int:
         for class_name, plugin in _OWNERS:
             if node.IsA(class_name):
                 hierarchy.SetItemOwnerPluginName(item, plugin)
+                break
     return int(item)
 
 

@@ -16,7 +16,7 @@ SEGMENTATION_ROLE = "MultiJointSeg.segmentation"
 """Node reference from models, tables and markups to the segmentation they were made from."""
 
 PART_ATTRIBUTE = "MultiJointSeg.part"
-"""Node attribute: what the node is in the result: segmentation, model, table or markup."""
+"""Node attribute: what the node is in the result: segmentation, uncertainty, model, table or markup."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class SceneNodes:
         vtkMRMLTableNode of the measurements; None if there is none.
     markups
         vtkMRMLMarkupsNode and models that show the measurements' geometry.
+    uncertainty
+        vtkMRMLLabelMapVolumeNode of the doubt about every voxel in percent; None if there is none.
     """
 
     volume: Node
@@ -42,10 +44,11 @@ class SceneNodes:
     models: dict[str, Node] = field(default_factory=dict)
     table: Node | None = None
     markups: tuple[Node, ...] = ()
+    uncertainty: Node | None = None
 
     def results(self) -> list[Node]:
         """All nodes but the volume."""
-        single = [node for node in (self.segmentation, self.table) if node is not None]
+        single = [node for node in (self.segmentation, self.uncertainty, self.table) if node is not None]
         return [*single, *self.models.values(), *self.markups]
 
 
@@ -80,6 +83,7 @@ def find_results(scene: Scene, volume_node: Node) -> SceneNodes | None:
         models={node.GetAttribute(BONE_ATTRIBUTE): node for node in by_part.get("model", [])},
         table=by_part.get("table", [None])[-1],
         markups=tuple(by_part.get("markup", [])),
+        uncertainty=by_part.get("uncertainty", [None])[-1],
     )
 
 

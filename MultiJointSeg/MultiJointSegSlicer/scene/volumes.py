@@ -29,16 +29,22 @@ def add_volume_node(scene: Scene, volume: Volume, *, name: str) -> Node:
     name
         Name of the node, as the user sees it.
     """
-    volume = right_handed(volume)
-    image = vtkImageData()
-    _fill(image, volume)
+    image, matrix = image_in_ras(volume)
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetAndObserveImageData(image)
-    node.SetIJKToRASMatrix(ijk_to_ras(volume.geometry))
+    node.SetIJKToRASMatrix(matrix)
     if volume.modality:
         node.SetAttribute(MODALITY_ATTRIBUTE, volume.modality)
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def image_in_ras(volume: Volume) -> tuple[vtkImageData, vtkMatrix4x4]:
+    """Copy a volume; returns its voxels, and the index-to-RAS matrix that its node needs."""
+    volume = right_handed(volume)
+    image = vtkImageData()
+    _fill(image, volume)
+    return image, ijk_to_ras(volume.geometry)
 
 
 def volume_from_node(node: Node) -> Volume:

@@ -44,6 +44,7 @@ class ResultTables:
         ui.copyMeasurementsButton.clicked.connect(lambda *_: self._copy())
         ui.saveMeasurementsButton.clicked.connect(lambda *_: self._save())
         ui.geometryCheckBox.clicked.connect(lambda *_: self._show_geometry())
+        ui.uncertaintyCheckBox.clicked.connect(lambda *_: self._show_uncertainty())
 
     def show(self, volume_node: Any, *, again: bool = False) -> None:
         """Show the result of a volume, or that there is none; `again` also where its numbers may have changed."""
@@ -51,6 +52,7 @@ class ResultTables:
 
         put_library_on_path()
         from MultiJointSegSlicer.scene.nodes import find_results
+        from MultiJointSegSlicer.scene.overlay import is_shown
 
         self.nodes = None if volume_node is None else find_results(self._scene, volume_node)
         segmentation, table = (None, None) if self.nodes is None else (self.nodes.segmentation, self.nodes.table)
@@ -65,6 +67,9 @@ class ResultTables:
             self.ui.measurementCollapsibleButton.collapsed = table is None
         elif again:
             self._show_measurements(table)
+        uncertainty = None if self.nodes is None else self.nodes.uncertainty
+        self.ui.uncertaintyCheckBox.enabled = uncertainty is not None
+        self.ui.uncertaintyCheckBox.checked = uncertainty is not None and is_shown(self._scene, uncertainty)
         markups = () if self.nodes is None else self.nodes.markups
         self.ui.geometryCheckBox.enabled = bool(markups)
         self.ui.geometryCheckBox.checked = any(_is_visible(node) for node in markups)
@@ -133,6 +138,13 @@ class ResultTables:
         except OSError as error:
             sentence = _("'{path}' cannot be written ({reason}); choose another folder.")
             self._tools.show_error(sentence.format(path=path, reason=error.strerror or error))
+
+    def _show_uncertainty(self) -> None:
+        from MultiJointSegSlicer.scene.overlay import show_overlay
+
+        if self.nodes is not None and self.nodes.uncertainty is not None:
+            visible = bool(self.ui.uncertaintyCheckBox.checked)
+            show_overlay(self._scene, self.nodes.uncertainty, visible=visible)
 
     def _show_geometry(self) -> None:
         visible = bool(self.ui.geometryCheckBox.checked)
