@@ -13,6 +13,7 @@ from MultiJointSegLib.pipeline.result import SceneWriter
 from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces, write_uncertainty
 from MultiJointSegLib.pipeline.run_record import peak_memory_mib, rounded
 from MultiJointSegLib.pipeline.stages import StageClock
+from MultiJointSegLib.report.content import side_of
 
 if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
@@ -83,16 +84,19 @@ def finish_examination(
         made = given | bone_surfaces(segmentation.labels, missing, segmentation.probabilities, progress=span)
         surfaces = {bone.key: made[bone.key] for bone in bones if bone.key in made}
     with clock.stage("Measuring"):
+        from MultiJointSegLib.morphology.label_check import side_conflict, swapped_labels
         from MultiJointSegLib.morphology.measures import measure_surfaces
 
-        measurements = measure_surfaces(surfaces, joint=segmentation.joint.key, labels=segmentation.labels)
+        joint, side = segmentation.joint.key, side_of(volume)
+        measurements = measure_surfaces(surfaces, joint=joint, labels=segmentation.labels, side=side)
+        doubts = [s for s in (swapped_labels(surfaces, joint), side_conflict(surfaces, joint, side)) if s]
     with clock.stage("Writing images and surfaces"):
         write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
         if segmentation.probabilities:
             write_uncertainty(folder, segmentation)
     with clock.stage("Writing the scene"):
         no_scene = write_scene(folder, scene_writer, volume, segmentation, surfaces, measurements)
-    warnings = [*_reader_warnings(volume), *segmentation.warnings, *no_scene]
+    warnings = [*_reader_warnings(volume), *segmentation.warnings, *doubts, *no_scene]
     record = {**run, "timings_s": rounded(earlier | clock.timings_s), "warnings": warnings}
     with clock.stage("Writing the report") as span:
         from MultiJointSegLib.report.content import ReportContent
