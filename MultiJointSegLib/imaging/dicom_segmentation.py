@@ -1,0 +1,175 @@
+"""Label maps as DICOM Segmentation objects (DICOM PS3.3, A.51) that refer to the images they were drawn on.
+
+Uses highdicom (doi:10.1007/s10278-022-00683-y), which 3D Slicer brings along and which is optional elsewhere.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+
+import MultiJointSegLib
+from MultiJointSegLib import anatomy
+from MultiJointSegLib.anatomy.catalog import Bone, Code
+from MultiJointSegLib.errors import InputError, MultiJointSegError
+from MultiJointSegLib.imaging.atomic import atomic_write
+from MultiJointSegLib.imaging.dicom_headers import DicomFrame, find_files, looks_like_dicom, read_frames
+from MultiJointSegLib.imaging.volume import Volume
+
+_SAME_PIXEL = 0.25
+"""A pixel of the source may be this far from a voxel's center, in voxels, to be that voxel."""
+
+_MAY_BE_EMPTY = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], source: Path | Sequence[Path]) -> None:
+    """Write a label map as a binary DICOM Segmentation.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .dcm.
+    labels : Volume
+        Label map (k, j, i) with the catalog's values, LPS, on the grid of the source.
+    bones : sequence of Bone
+        Those with a voxel become segments, numbered from 1, with name, color and standard codes.
+    source : Path or sequence of Path
+        The images of one DICOM series: a folder, or its files. Study, patient and frame of reference are theirs.
+
+    Raises
+    ------
+    InputError
+        If highdicom is not installed, the source is not one readable series, the label map does not lie on it, or no
+        bone has a voxel.
+    MultiJointSegError
+        If the object cannot be made or written.
+    """
+    if path.suffix.lower() != ".dcm":
+        raise InputError(f"Cannot write {path.name}: a DICOM segmentation ends in .dcm.")
+    try:
+        import highdicom
+    except ImportError as error:
+        raise InputError(
+            "DICOM segmentations need the package highdicom, which 3D Slicer brings along; install it with: "
+            "pip install highdicom"
+        ) from error
+    frames = _frames_of(source)
+    present = [bone for bone in bones if (labels.array == bone.label).any()]
+    if not present:
+        raise InputError("The segmentation is empty; there is nothing to write as DICOM.")
+    numbers = np.zeros(256, np.uint8)
+    for number, bone in enumerate(present, start=1):
+        numbers[bone.label] = number
+    pixels = np.stack([numbers[_labels_on(frame, labels)] for frame in frames])
+    files = list(dict.fromkeys(frame.path for frame in frames))
+    try:
+        with warnings.catch_warnings():
+            # Identifiers and dates of the source are passed on as they are, also where they break the standard.
+            warnings.simplefilter("ignore")
+            made = highdicom.seg.Segmentation(
+                source_images=[_complete(pydicom.dcmread(file)) for file in files],
+                pixel_array=pixels,
+                segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+                segment_descriptions=[_description(highdicom, n, bone) for n, bone in enumerate(present, start=1)],
+                series_instance_uid=highdicom.UID(),
+                series_number=1000,
+                sop_instance_uid=highdicom.UID(),
+                instance_number=1,
+                manufacturer="MultiJointSeg",
+                manufacturer_model_name="MultiJointSeg",
+                software_versions=MultiJointSegLib.__version__,
+                device_serial_number="0",
+                series_description="MultiJointSeg bones",
+                content_label="BONES",
+                omit_empty_frames=True,
+            )
+            with atomic_write(path) as temporary:
+                made.save_as(temporary)
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise MultiJointSegError(f"The DICOM segmentation could not be made from this source: {error}.") from error
+
+
+def _frames_of(source: Path | Sequence[Path]) -> list[DicomFrame]:
+    """Frames of the source: by position, or as the one file orders them."""
+    files = (find_files(source) if source.is_dir() else [source]) if isinstance(source, Path) else list(source)
+    missing = next((file for file in files if not file.is_file()), None)
+    if missing is not None:
+        raise InputError(f"There is no file {missing}; the source of a DICOM segmentation has to be on this computer.")
+    frames = [frame for file in files if looks_like_dicom(file) for frame in read_frames(file)]
+    frames = [frame for frame in frames if frame.position_mm is not None and frame.axes is not None and frame.pixel_mm]
+    series = {frame.text("SeriesInstanceUID") for frame in frames}
+    if len(series) != 1:
+        found = "no image with a place" if not series else f"{len(series)} series"
+        raise InputError(f"The source of a DICOM segmentation has to be one series; it holds {found}.")
+    if len({frame.path for frame in frames}) == 1:
+        return frames  # one file with many frames: its own order counts
+    axes = np.asarray(frames[0].axes)
+    normal = np.cross(axes[:3], axes[3:])
+    return sorted(frames, key=lambda frame: float(np.asarray(frame.position_mm) @ normal))
+
+
+def _complete(dataset: Any) -> Any:
+    """The data set with the attributes that must be there but may be empty; de-identified files often lack them."""
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    return dataset
+
+
+def _labels_on(frame: DicomFrame, labels: Volume) -> np.ndarray:
+    """Label values (rows, columns) at the pixels of a frame, 0 outside of the grid."""
+    rows, columns = frame.shape
+    axes, (row_mm, column_mm) = np.asarray(frame.axes), frame.pixel_mm or (1.0, 1.0)
+    r, c = np.mgrid[:rows, :columns]
+    points = np.asarray(frame.position_mm) + (c[..., None] * column_mm * axes[:3] + r[..., None] * row_mm * axes[3:])
+    index = labels.geometry.point_to_index(points.reshape(-1, 3)).reshape(rows, columns, 3)
+    nearest = np.rint(index).astype(int)
+    inside = ((nearest >= 0) & (nearest < np.asarray(labels.geometry.size))).all(axis=-1)
+    if not inside.any() or np.abs(index - nearest)[inside].max() > _SAME_PIXEL:
+        raise InputError(
+            "The segmentation does not lie on the grid of the DICOM series; choose the series it was made on."
+        )
+    i, j, k = np.moveaxis(np.where(inside[..., None], nearest, 0), -1, 0)
+    return np.where(inside, labels.array[k, j, i], 0).astype(np.uint8)
+
+
+def _description(highdicom: Any, number: int, bone: Bone) -> Any:
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name="MultiJointSeg",
+        family=highdicom.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
+        version=MultiJointSegLib.__version__,
+    )
+    described = highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=bone.name,
+        segmented_property_category=_concept(highdicom, anatomy.category()),
+        segmented_property_type=_concept(highdicom, bone.code),
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=algorithm,
+    )
+    described.RecommendedDisplayCIELabValue = cielab(bone.color)
+    return described
+
+
+def _concept(highdicom: Any, code: Code) -> Any:
+    return highdicom.sr.CodedConcept(code.value, code.scheme, code.meaning)
+
+
+def cielab(color: tuple[int, int, int]) -> list[int]:
+    """CIE L*a*b* of an sRGB color (0 to 255) under D65, as the 16-bit numbers of DICOM PS3.3, C.10.7.1.1."""
+    srgb = np.asarray(color) / 255.0
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear / (0.9505, 1.0, 1.089)
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    lightness, a, b = 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
+    numbers = (lightness * 65535 / 100, (a + 128) * 65535 / 255, (b + 128) * 65535 / 255)
+    return [int(np.clip(round(float(value)), 0, 65535)) for value in numbers]
