@@ -134,6 +134,12 @@ def _revise(parser: argparse.ArgumentParser) -> None:
         "--surfaces", metavar="FOLDER", help="surfaces of bones that were not corrected, to be taken as they are"
     )
     parser.add_argument("--review", default="", metavar="TEXT", help="who accepted the segmentation, for the report")
+    parser.add_argument(
+        "--dicom-source",
+        metavar="FOLDER",
+        help="DICOM series that the examination was read from, or a text file that lists its files: "
+        "write segmentation.dcm as well",
+    )
     parser.add_argument("--no-scene", action="store_true", help="leave out scene.mrb")
 
 

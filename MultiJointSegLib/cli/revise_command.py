@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
                 run=arguments.run,
                 surfaces=arguments.surfaces,
                 review=arguments.review,
+                dicom_source=arguments.dicom_source,
                 overwrite=arguments.overwrite,
                 progress=progress,
                 scene_writer=None if arguments.no_scene else write_scene,

@@ -108,6 +108,7 @@ def revise_examination(
     run: str | Path,
     surfaces: str | Path | None = None,
     review: str = "",
+    dicom_source: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     scene_writer: SceneWriter | None = None,
@@ -126,6 +127,9 @@ def revise_examination(
         See `measure_again`.
     review
         A sentence on who accepted the segmentation; goes into run.json and the report.
+    dicom_source
+        Folder of the DICOM series that the examination was read from, or a text file that lists its files, one per
+        line: writes segmentation.dcm too.
     overwrite, progress, scene_writer
         See `segment_examination.segment_examination`.
 
@@ -160,9 +164,23 @@ def revise_examination(
             scene_writer=scene_writer,
             surfaces=given,
         )
+        if dicom_source is not None:
+            from MultiJointSegLib.imaging.dicom_segmentation import write_dicom_segmentation
+
+            write_dicom_segmentation(folder / names.DICOM_NAME, labels, chosen.bones, _listed(Path(dicom_source)))
         clock.finish("Done")
     remade = tuple(key for key in finished.surfaces if key not in given)
     return RevisedExamination(Path(output), chosen, remade, list(finished.measurements))
+
+
+def _listed(source: Path) -> Path | list[Path]:
+    """A folder as it is; the files that a text file lists."""
+    if source.is_dir():
+        return source
+    try:
+        return [Path(line) for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{source} is neither a folder nor a text file that lists DICOM files.") from error
 
 
 def _labels(source: Path, joint: str) -> tuple[Volume, anatomy.Joint]:

@@ -11,7 +11,7 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
-from MultiJointSegLib.pipeline.revise_examination import measure_again, revise_examination
+from MultiJointSegLib.pipeline.revise_examination import _listed, measure_again, revise_examination
 from MultiJointSegLib.surface.extraction import surface_from_mask
 from MultiJointSegLib.surface.reading import read_surface
 from MultiJointSegLib.surface.writing import write_surface
@@ -86,6 +86,10 @@ def test_bad_inputs_are_sentences(a_case) -> None:
         revise_examination(a_case / "other.nii.gz", labels, a_case / "out", run=a_case / "run.json")
     assert main(["revise", str(labels), "-o", str(a_case / "out"), "--run", "x", "--quiet"]) == 2
     assert not (a_case / "out").exists()
+    with pytest.raises(InputError, match="neither a folder nor a text file"):
+        _listed(a_case / "none")
+    (a_case / "files.txt").write_text("a.dcm\nb.dcm\n", encoding="utf-8")
+    assert [path.name for path in _listed(a_case / "files.txt")] == ["a.dcm", "b.dcm"]
     with pytest.raises(InputError, match="read from"):
         read_surface(a_case / "run.json")
     with pytest.raises(InputError, match="no file"):
