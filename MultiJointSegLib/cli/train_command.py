@@ -12,6 +12,7 @@ from MultiJointSegLib.cli.stopping import stoppable
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.inference.device import choose_device
+from MultiJointSegLib.inference.first_pass import coarse_bones
 from MultiJointSegLib.learning.manifest_training import train_from_file
 from MultiJointSegLib.learning.train_shared import RECORD_FILE
 
@@ -26,7 +27,14 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
     cache = Path(arguments.cache) if arguments.cache else None
     with terminal.progress() as shown, stoppable(shown, STOPPED) as progress:
         device = choose_device(arguments.device, runtime="torch").device
-        training = train_from_file(Path(arguments.config), output, device=device, cache=cache, progress=progress)
+        training = train_from_file(
+            Path(arguments.config),
+            output,
+            device=device,
+            cache=cache,
+            first_pass=coarse_bones,
+            progress=progress,
+        )
     lines = [f"Trained on {len(training.train)} examinations, validated on {len(training.validation)}."]
     runs: dict[str, object] = {}
     for done in training.runs:

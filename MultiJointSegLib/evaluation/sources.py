@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from MultiJointSegLib.errors import InputError, MultiJointSegError
 from MultiJointSegLib.evaluation.case import Case
@@ -99,13 +99,21 @@ def cases_from_model(
         image, _ = read_examination(examination)
         path = folder / f"{_file_name(examination.name)}.nii.gz"
         try:
-            result = segmenter.segment(image, joint=examination.joint)
+            result = segmenter.segment(image, joint=examination.joint, **_outline(examination, segmenter))
         except MultiJointSegError as error:
             raise type(error)(f"The examination '{examination.name}' cannot be segmented: {error}") from error
         write_volume(result.labels, path)
         cases.append(_case(examination, partial(read_label_map, path)))
     progress.report(1.0, "Segmented")
     return cases
+
+
+def _outline(examination: Examination, segmenter: _Segmenter) -> dict[str, Any]:
+    """The examination's outline of the parent organ, for a model that needs one."""
+    settings = getattr(getattr(getattr(segmenter, "bundle", None), "manifest", None), "mask", None)
+    if settings is None or settings.source != "organ" or examination.mask is None:
+        return {}
+    return {"mask": read_label_map(examination.mask)}
 
 
 def _case(examination: Examination, prediction: Callable[[], Volume]) -> Case:

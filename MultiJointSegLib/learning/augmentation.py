@@ -79,13 +79,14 @@ def deform(
     pixel_mm: float,
     settings: AugmentationSettings,
     generator: torch.Generator,
+    image_channels: int = 3,
 ) -> tuple[Tensor, Tensor]:
     """Cut deformed crops out of the middle of larger windows.
 
     Parameters
     ----------
-    windows : float32 tensor of shape (b, 3, w, w)
-        Slices with both neighbors.
+    windows : float32 tensor of shape (b, channels, w, w)
+        Slices with both neighbors; then the channels of a mask, which are the same on both sides of the body.
     classes : int64 tensor of shape (b, w, w)
     is_sagittal : bool tensor of shape (b,)
     size : int
@@ -93,10 +94,12 @@ def deform(
     pixel_mm : float
     settings : AugmentationSettings
     generator : torch.Generator
+    image_channels : int
+        How many of the channels are the image's.
 
     Returns
     -------
-    images : float32 tensor of shape (b, 3, size, size)
+    images : float32 tensor of shape (b, channels, size, size)
         Linear interpolation; zero (air) outside the windows.
     classes : int64 tensor of shape (b, size, size)
         The nearest pixel's.
@@ -123,9 +126,11 @@ def deform(
         x, y = x + warp[:, 0], y + warp[:, 1]
     # Pixel centers of a window of w pixels run from -1 + 1/w to 1 - 1/w.
     grid = torch.stack([x, y], dim=-1) * (2 / windows.shape[-1])
-    order = torch.where((mirrored & is_sagittal)[:, None], windows.new_tensor([2, 1, 0]), windows.new_tensor([0, 1, 2]))
+    straight = torch.arange(windows.shape[1], device=device)
+    turned = torch.cat([straight[:image_channels].flip(0), straight[image_channels:]])
+    order = torch.where((mirrored & is_sagittal)[:, None], turned, straight)
     images = F.grid_sample(windows, grid, "bilinear", "zeros", align_corners=False)
-    images = images.gather(1, order.long()[:, :, None, None].expand_as(images))
+    images = images.gather(1, order[:, :, None, None].expand_as(images))
     shown = F.grid_sample(classes[:, None].float(), grid, "nearest", "zeros", align_corners=False)
     return images, shown[:, 0].long()
 

@@ -8,10 +8,12 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.learning.masks.given import refuse_oracle
+from MultiJointSegLib.learning.masks.settings import InputMode, MaskSettings
 
 SchemeName = Literal[
     "individual",
@@ -162,6 +164,25 @@ class LearningConfig(Strict):
 
     @field_validator("joints")
     @classmethod
+    input: InputMode = "image"
+    mask: MaskSettings = MaskSettings()
+    """The global mask that the network sees, where `input` is "mask" or "image+mask"."""
+
+    @property
+    def input_mask(self) -> MaskSettings | None:
+        """`mask`, or None where the network sees the image alone."""
+        return None if self.input == "image" else self.mask
+
+    @model_validator(mode="after")
+    def _mask_is_usable(self) -> LearningConfig:
+        if self.input == "image" and self.mask != MaskSettings():
+            raise ValueError('a mask is described, but the input is "image"; set input to "mask" or "image+mask"')
+        if self.input != "image" and self.mask.source == "oracle":
+            try:
+                refuse_oracle(self.mask.allow_oracle)
+            except InputError as error:  # pydantic takes no other errors
+                raise ValueError(str(error).removesuffix(".")) from error
+        return self
     def _known_joints(cls, joints: tuple[str, ...]) -> tuple[str, ...]:
         known = anatomy.joint_names()
         unknown = [key for key in joints if key not in known]

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from MultiJointSegLib.imaging.hashing import sha256_of
 from MultiJointSegLib.imaging.intensity import normalize_intensity
 from MultiJointSegLib.learning.dataset_check import read_examination
 from MultiJointSegLib.learning.manifest import Examination
+from MultiJointSegLib.learning.masks.channels import input_slices
+from MultiJointSegLib.learning.masks.of_examination import FirstPass, examination_mask_channels
+from MultiJointSegLib.learning.masks.settings import InputMode, MaskSettings, input_channels
 from MultiJointSegLib.progress import Progress, SilentProgress
 
 FORMAT = 1
@@ -29,11 +32,27 @@ _IMAGES, _LABELS, _FACTS = "images.npy", "labels.npy", "facts.json"
 
 @dataclass(frozen=True, slots=True)
 class SliceSettings:
-    """How examinations are cut; see `imaging.canonical.canonical_slices`."""
+    """How examinations are cut, see `imaging.canonical.canonical_slices`, and which channels the slices have."""
 
     pixel_mm: float = PIXEL_MM
     minimum_pitch_mm: float = MINIMUM_PITCH_MM
     neighbor_mm: float = NEIGHBOR_MM
+    input: InputMode = "image"
+    mask: MaskSettings | None = None
+
+    @property
+    def lengths_mm(self) -> dict[str, float]:
+        """Arguments of `canonical_slices`."""
+        return {
+            "pixel_mm": self.pixel_mm,
+            "minimum_pitch_mm": self.minimum_pitch_mm,
+            "neighbor_mm": self.neighbor_mm,
+        }
+
+    @property
+    def channels(self) -> int:
+        """Channels of a slice."""
+        return input_channels(self.input, self.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +62,9 @@ class ExaminationSlices:
     Parameters
     ----------
     examination : Examination
-    images : float16 ndarray of shape (s, 3, h, w)
-        Canonical slices of the normalized image; mapped from the disk, read-only. Half precision resolves 0.001 of the
-        range 0 to 1.5.
+    images : float16 ndarray of shape (s, channels, h, w)
+        Canonical slices of the normalized image, then the channels of the mask if there is one; mapped from the disk,
+        read-only. Half precision resolves 0.001 of the range 0 to 1.5.
     labels : uint8 ndarray of shape (s, h, w)
         The catalog's labels at the nearest voxel; mapped from the disk, read-only.
     plane : str
@@ -71,12 +90,23 @@ def cache_key(examination: Examination, settings: SliceSettings) -> str:
         "image": sha256_of(examination.image),
         "label": sha256_of(examination.label),
         "label_values": examination.label_values,
-        **asdict(settings),
+        **settings.lengths_mm,
     }
+    if settings.mask is not None:
+        parts["input"] = settings.input
+        parts["mask"] = settings.mask.model_dump(mode="json")
+        parts["side"] = examination.side
+        parts["outline"] = None if examination.mask is None else sha256_of(examination.mask)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def cached_slices(examination: Examination, folder: Path, settings: SliceSettings | None = None) -> ExaminationSlices:
+def cached_slices(
+    examination: Examination,
+    folder: Path,
+    settings: SliceSettings | None = None,
+    *,
+    first_pass: FirstPass | None = None,
+) -> ExaminationSlices:
     """Slices of an examination, from the cache or computed and put there.
 
     Parameters
@@ -85,6 +115,8 @@ def cached_slices(examination: Examination, folder: Path, settings: SliceSetting
     folder : Path
         Of the cache; made if missing. Several programs may use it at once: an entry appears whole or not at all.
     settings : SliceSettings, optional
+    first_pass : callable, optional
+        See `masks.of_examination.FirstPass`.
 
     Raises
     ------
@@ -93,11 +125,11 @@ def cached_slices(examination: Examination, folder: Path, settings: SliceSetting
     """
     settings = settings or SliceSettings()
     entry = Path(folder) / cache_key(examination, settings)
-    found = _load(examination, entry)
+    found = _load(examination, entry, settings)
     if found is None:
         shutil.rmtree(entry, ignore_errors=True)  # incomplete, for example after a crash of the machine
-        _store(examination, entry, settings)
-        found = _load(examination, entry)
+        _store(examination, entry, settings, first_pass)
+        found = _load(examination, entry, settings)
     if found is None:
         raise MultiJointSegError(f"The cache entry {entry} cannot be read; delete it and try again.")
     return found
@@ -108,6 +140,7 @@ def cached_dataset(
     folder: Path,
     settings: SliceSettings | None = None,
     *,
+    first_pass: FirstPass | None = None,
     progress: Progress | None = None,
 ) -> list[ExaminationSlices]:
     """Slices of several examinations, in their order; see `cached_slices`. Progress may cancel between two."""
@@ -115,26 +148,29 @@ def cached_dataset(
     slices = []
     for number, examination in enumerate(examinations):
         progress.report(number / len(examinations), f"Cutting {examination.name}")
-        slices.append(cached_slices(examination, folder, settings))
+        slices.append(cached_slices(examination, folder, settings, first_pass=first_pass))
     progress.report(1.0, "Cut")
     return slices
 
 
-def _load(examination: Examination, entry: Path) -> ExaminationSlices | None:
+def _load(examination: Examination, entry: Path, settings: SliceSettings) -> ExaminationSlices | None:
     try:
         facts = json.loads((entry / _FACTS).read_text(encoding="utf-8"))
         images = np.load(entry / _IMAGES, mmap_mode="r")
         labels = np.load(entry / _LABELS, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    if images.dtype != np.float16 or images.shape != (len(labels), 3, *labels.shape[1:]):
+    if images.dtype != np.float16 or images.shape != (len(labels), settings.channels, *labels.shape[1:]):
         return None
     return ExaminationSlices(examination, images, labels, facts["plane"], facts["pitch_mm"])
 
 
-def _store(examination: Examination, entry: Path, settings: SliceSettings) -> None:
+def _store(examination: Examination, entry: Path, settings: SliceSettings, first_pass: FirstPass | None) -> None:
     image, labels = read_examination(examination)
-    slices = canonical_slices(normalize_intensity(image), **asdict(settings))
+    slices = canonical_slices(normalize_intensity(image), **settings.lengths_mm)
+    if settings.mask is not None:
+        masks = examination_mask_channels(examination, image, labels, slices.grid, settings.mask, first_pass)
+        slices = input_slices(slices, masks, settings.input)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))

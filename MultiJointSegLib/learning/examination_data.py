@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,8 +14,10 @@ from MultiJointSegLib.learning.augmentation import STILL, AugmentationSettings
 from MultiJointSegLib.learning.config import DataConfig, LearningConfig
 from MultiJointSegLib.learning.dataset_cache import SliceSettings, cached_dataset
 from MultiJointSegLib.learning.dataset_folds import Fold, k_fold, read_folds
-from MultiJointSegLib.learning.examination_sampler import ExaminationData
+from MultiJointSegLib.learning.examination_sampler import MASK_DROPOUT, ExaminationData
 from MultiJointSegLib.learning.manifest import DatasetManifest, Examination, read_dataset
+from MultiJointSegLib.learning.masks.of_examination import FirstPass
+from MultiJointSegLib.learning.masks.settings import IMAGE_CHANNELS
 from MultiJointSegLib.learning.tissue_bank import TissueBank, save_packed
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 
@@ -119,23 +121,42 @@ def slice_settings(data: DataConfig) -> SliceSettings:
     return SliceSettings(data.pixel_mm, data.minimum_pitch_mm, data.neighbor_mm)
 
 
+def input_settings(config: LearningConfig) -> SliceSettings:
+    """`slice_settings` with the mask that the network sees."""
+    return replace(slice_settings(config.data), input=config.input, mask=config.input_mask)
+
+
 def load_split(
-    config: LearningConfig, split: Split, cache: Path, device: torch.device, progress: Progress | None = None
+    config: LearningConfig,
+    split: Split,
+    cache: Path,
+    device: torch.device,
+    progress: Progress | None = None,
+    *,
+    first_pass: FirstPass | None = None,
 ) -> tuple[ExaminationData, ExaminationData | None]:
-    """Cut (or find in the cache) the examinations; the second is None where nobody validates."""
+    """Cut (or find in the cache) the examinations; the second is None where nobody validates.
+
+    `first_pass` gives the coarse bones that masks are made of, see `masks.of_examination`.
+    """
     progress = progress or SilentProgress()
-    settings = slice_settings(config.data)
+    settings = input_settings(config)
     everyone = (*split.train, *split.validation)
-    slices = cached_dataset(everyone, cache, settings, progress=ProgressSpan(progress, 0.0, _CUTTING))
+    cutting = ProgressSpan(progress, 0.0, _CUTTING)
+    slices = cached_dataset(everyone, cache, settings, first_pass=first_pass, progress=cutting)
     others = None
     if config.training.detection_weight > 0 and config.data.other_maps:
         others = _other_maps(config.data.other_maps, cache, device, ProgressSpan(progress, _CUTTING, 1.0))
     augmentation = AugmentationSettings(**config.augmentation.model_dump())
     pixel_mm, count = config.data.pixel_mm, len(split.train)
-    train = ExaminationData(slices[:count], pixel_mm, augmentation, device, others)
+    image_channels = 0 if config.input == "mask" else IMAGE_CHANNELS
+    drops = config.input == "image+mask" and config.mask.fallback_to_image
+    train = ExaminationData(
+        slices[:count], pixel_mm, augmentation, device, others, image_channels, MASK_DROPOUT if drops else 0.0
+    )
     if not split.validation:
         return train, None
-    return train, ExaminationData(slices[count:], pixel_mm, STILL, device, others)
+    return train, ExaminationData(slices[count:], pixel_mm, STILL, device, others, image_channels)
 
 
 def read_split(
@@ -155,6 +176,9 @@ def read_split(
         )
     manifest = read_dataset(folder / config.data.manifest, progress=progress)
     config = joints_of(config, manifest)
+    if config.mask.first_pass:
+        model = str((folder / config.mask.first_pass).resolve())
+        config = config.model_copy(update={"mask": config.mask.model_copy(update={"first_pass": model})})
     return config, manifest, split_examinations(config, manifest, folder)
 
 

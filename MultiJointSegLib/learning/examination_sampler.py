@@ -20,6 +20,9 @@ from MultiJointSegLib.learning.sampler import JointBatch
 from MultiJointSegLib.learning.slicing import SlicingSettings, random_slices
 from MultiJointSegLib.learning.tissue_bank import OTHER, TissueBank
 
+MASK_DROPOUT = 0.15
+"""Share of the slices whose mask is left out, where the model may go on without one."""
+
 _OUT_OF_SCALE = 3
 """Joints seen at a third or three times their size are none of ours."""
 
@@ -74,10 +77,18 @@ class ExaminationSampler:
         classes = torch.zeros(256, dtype=torch.int64, device=self.device)
         for index, label in enumerate(joint(key).labels, start=1):
             classes[label] = index
+        own = self.data.image_channels
         images, target = deform(
-            windows, classes[labels], is_sagittal, size, self.data.pixel_mm, settings, self.generator
+            windows, classes[labels], is_sagittal, size, self.data.pixel_mm, settings, self.generator, own
         )
-        return JointBatch(shade(images, settings, self.generator), target, labeled)
+        if own == images.shape[1]:
+            return JointBatch(shade(images, settings, self.generator), target, labeled)
+        masks = images[:, own:]
+        if self.data.mask_dropout:
+            chance = torch.rand(count, 1, 1, 1, generator=self.generator, device=self.device)
+            masks = masks * (chance >= self.data.mask_dropout)
+        shaded = [shade(images[:, :own], settings, self.generator)] if own else []
+        return JointBatch(torch.cat([*shaded, masks], dim=1), target, labeled)
 
     def other_batch(self, count: int, size: int) -> Tensor:
         """Slices (count, 3, size, size) of none of the joints.
@@ -96,7 +107,7 @@ class ExaminationSampler:
 
     def _windows(self, key: str, count: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         entries = self.data.entries(key)
-        images = np.zeros((count, 3, width, width), np.float16)
+        images = np.zeros((count, entries[0].slices.images.shape[1], width, width), np.float16)
         labels = np.zeros((count, width, width), np.uint8)
         chance = torch.rand(count, 5, generator=self.generator, device=self.device).cpu().numpy()
         chosen = [entries[int(c * len(entries))] for c in chance[:, 0]]
@@ -126,7 +137,7 @@ class ExaminationSampler:
         pick, small = torch.rand(2, generator=self.generator, device=self.device).tolist()
         key = self.joints[int(pick * len(self.joints))]
         width = size * _OUT_OF_SCALE if small < 0.5 else max(8, size // _OUT_OF_SCALE)
-        images = self._windows(key, count, width)[0]
+        images = self._windows(key, count, width)[0][:, : self.data.image_channels]
         return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
     def _others(self, count: int, size: int) -> Tensor:
@@ -152,6 +163,10 @@ class ExaminationData:
         Where the batches are made; the slices themselves stay mapped from the disk.
     others : TissueBank or None
         Maps of anatomy that is none of the joints, on the device.
+    image_channels : int
+        How many of the slices' channels are the image's, the first ones; the others are a mask's.
+    mask_dropout : float
+        Share of the slices whose mask is left out.
     """
 
     examinations: Sequence[ExaminationSlices]
@@ -159,6 +174,8 @@ class ExaminationData:
     augmentation: AugmentationSettings
     device: torch.device
     others: TissueBank | None = None
+    image_channels: int = 3
+    mask_dropout: float = 0.0
     _entries: dict[str, list[_Entry]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,19 @@ SIDES = ("left", "right", "both")
 BACKGROUND = "background"
 
 _FILE_KEYS = ("name", "description", "defaults", "examinations")
-_KEYS = ("name", "image", "label", "joint", "subject", "side", "age_years", "pathology", "split", "label_values")
+_KEYS = (
+    "name",
+    "image",
+    "label",
+    "joint",
+    "subject",
+    "side",
+    "age_years",
+    "pathology",
+    "split",
+    "label_values",
+    "mask",
+)
 _REQUIRED = ("image", "label", "joint", "subject")
 
 
@@ -45,6 +57,8 @@ class Examination:
         One of `SPLITS`, or None.
     label_values : tuple of (int, int)
         Value in the label file, and the catalog's label that it stands for (0: background).
+    mask : Path or None
+        Outline of the parent organ on the image's grid, for networks that see one.
     """
 
     name: str
@@ -57,6 +71,7 @@ class Examination:
     pathology: str = ""
     split: str | None = None
     label_values: tuple[tuple[int, int], ...] = ()
+    mask: Path | None = None
 
     @property
     def bones(self) -> tuple[anatomy.Bone, ...]:
@@ -83,9 +98,10 @@ def read_dataset(path: Path, *, check_images: bool = True, progress: Progress | 
 
     The file holds ``name``, optionally ``description`` and ``defaults`` (values for examinations that do not give their
     own), and ``examinations``: a list of objects with ``image``, ``label``, ``joint`` and ``subject``, and optionally
-    ``name``, ``side``, ``age_years``, ``pathology``, ``split`` and ``label_values``. Paths are relative to the file.
-    ``label_values`` maps bone keys, and "background", to a value or values of the label map; bones that it leaves out
-    are not labeled. Without it, the label map has the catalog's values and all bones of the joint are labeled.
+    ``name``, ``side``, ``age_years``, ``pathology``, ``split``, ``label_values`` and ``mask``. Paths are relative to
+    the file. ``label_values`` maps bone keys, and "background", to a value or values of the label map; bones that it
+    leaves out are not labeled. Without it, the label map has the catalog's values and all bones of the joint are
+    labeled.
 
     Parameters
     ----------
@@ -196,7 +212,7 @@ def _examination(given: Mapping[str, Any], where: str, folder: Path) -> Examinat
     for key in _REQUIRED:
         if given.get(key) in (None, ""):
             raise InputError(f"{where}: '{key}' is missing.")
-    for key in ("name", "image", "label", "joint", "subject", "side", "pathology", "split"):
+    for key in ("name", "image", "label", "joint", "subject", "side", "pathology", "split", "mask"):
         if not isinstance(given.get(key, ""), (str, type(None))):
             raise InputError(f"{where}: '{key}' is {json.dumps(given[key])}; text in quotes is needed.")
     try:
@@ -213,7 +229,9 @@ def _examination(given: Mapping[str, Any], where: str, folder: Path) -> Examinat
     if age is not None and (isinstance(age, bool) or not isinstance(age, (int, float)) or not 0 <= age <= 120):
         raise InputError(f"{where}: 'age_years' is {json.dumps(age)}; a number from 0 to 120 is needed.")
     paths = {}
-    for key in ("image", "label"):
+    for key in ("image", "label", "mask"):
+        if not given.get(key):
+            continue
         paths[key] = folder / given[key]
         if not paths[key].exists():
             raise InputError(f"{where}: the {key} {given[key]} does not exist in {folder.resolve()}.")
@@ -228,6 +246,7 @@ def _examination(given: Mapping[str, Any], where: str, folder: Path) -> Examinat
         pathology=given.get("pathology") or "",
         split=given.get("split"),
         label_values=_label_values(given.get("label_values"), joint, where),
+        mask=paths.get("mask"),
     )
 
 

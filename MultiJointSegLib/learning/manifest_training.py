@@ -8,6 +8,7 @@ from pathlib import Path
 from MultiJointSegLib.learning.config import read_config
 from MultiJointSegLib.learning.distributed import joined_processes
 from MultiJointSegLib.learning.examination_data import load_split, read_split
+from MultiJointSegLib.learning.masks.of_examination import FirstPass
 from MultiJointSegLib.learning.scheme_training import TrainedRun, train_scheme
 from MultiJointSegLib.networks.processes import process_index, wait_for_all
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
@@ -26,7 +27,13 @@ class Training:
 
 
 def train_from_file(
-    path: Path, output: Path, *, device: str = "cpu", cache: Path | None = None, progress: Progress | None = None
+    path: Path,
+    output: Path,
+    *,
+    device: str = "cpu",
+    cache: Path | None = None,
+    first_pass: FirstPass | None = None,
+    progress: Progress | None = None,
 ) -> Training:
     """Read a configuration and its examinations, and train.
 
@@ -40,6 +47,8 @@ def train_from_file(
         "cpu", "cuda" or "mps".
     cache : Path, optional
         Folder of the cut examinations; by default what the configuration says, else `CACHE_NAME` in `output`.
+    first_pass : callable, optional
+        See `masks.of_examination.FirstPass`.
     progress : Progress, optional
         May cancel; what was trained until then is kept.
 
@@ -59,8 +68,8 @@ def train_from_file(
             cache = folder / config.data.cache if config.data.cache else output / CACHE_NAME
         loading = ProgressSpan(progress, _READING, _LOADING)
         if process_index() == 0:
-            load_split(config, split, cache, own, loading)  # fills the cache
+            load_split(config, split, cache, own, loading, first_pass=first_pass)  # fills the cache
         wait_for_all()
-        train, validation = load_split(config, split, cache, own, loading)
+        train, validation = load_split(config, split, cache, own, loading, first_pass=first_pass)
         runs = train_scheme(config, train, validation, output, ProgressSpan(progress, _LOADING, 1.0))
     return Training(runs, train.names, [] if validation is None else validation.names)

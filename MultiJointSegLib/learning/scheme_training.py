@@ -24,7 +24,7 @@ from MultiJointSegLib.learning.prior import (
     save_shape_autoencoder,
     train_shape_autoencoder,
 )
-from MultiJointSegLib.learning.sampler import BatchSource, TrainingData
+from MultiJointSegLib.learning.sampler import BankData, BatchSource, TrainingData
 from MultiJointSegLib.learning.schemes import RunPlan, build_contrast, build_network, plan_runs, start_from_joint
 from MultiJointSegLib.learning.temperature_sample import SAMPLE_FILE, temperature_sample
 from MultiJointSegLib.learning.train_shared import AVERAGE_FILE, RECORD_FILE, imagenet_weights
@@ -101,6 +101,11 @@ def train_scheme(
         another configuration.
     """
     plans = plan_runs(config, targets)
+    if config.input_mask is not None and isinstance(train, BankData):
+        raise InputError(
+            f'Tissue maps have no masks, but the input is "{config.input}"; train on a manifest of examinations, or '
+            'set input to "image".'
+        )
     for plan in plans:
         check_settings(plan.settings, has_validation=validation is not None)
     data = _Data(train, validation)
@@ -187,6 +192,8 @@ def _write_run(
         "preprocessing": {key: getattr(config.data, key) for key in ("pixel_mm", "minimum_pitch_mm", "neighbor_mm")},
         "steps": trainer.step,
         "hours": round(seconds / 3600, 4),
+        "input": config.input,
+        "mask": None if config.input_mask is None else config.input_mask.model_dump(mode="json"),
         "device": str(data.device),
         "processes": process_count(),
         "threads": torch.get_num_threads(),

@@ -13,6 +13,7 @@ from MultiJointSegLib.anatomy import joint
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.config import ContrastConfig, LearningConfig, NetworkConfig
 from MultiJointSegLib.learning.contrastive import MultiScaleContrast
+from MultiJointSegLib.learning.masks.settings import ENCODING_CHANNELS
 from MultiJointSegLib.learning.training_settings import TrainingSettings
 from MultiJointSegLib.networks.backbones import BACKBONES
 from MultiJointSegLib.networks.shared_unet import SharedUNet
@@ -87,6 +88,9 @@ class RunPlan:
         Empty: no contrastive term.
     network, contrast : the configuration's parts
     settings : TrainingSettings
+    sees_image : bool
+    mask_channels : int
+        See `SharedUNet`.
     """
 
     name: str
@@ -101,6 +105,8 @@ class RunPlan:
     network: NetworkConfig
     contrast: ContrastConfig
     settings: TrainingSettings
+    sees_image: bool = True
+    mask_channels: int = 0
 
 
 def plan_runs(config: LearningConfig, targets: Sequence[str] | None = None) -> list[RunPlan]:
@@ -145,6 +151,8 @@ def plan_runs(config: LearningConfig, targets: Sequence[str] | None = None) -> l
             network=network,
             contrast=config.contrast,
             settings=_settings(config, contrast=bool(scales), prior=prior != "none"),
+            sees_image=config.input != "mask",
+            mask_channels=0 if config.input_mask is None else ENCODING_CHANNELS[config.input_mask.encoding],
         )
 
     if scheme.shared:
@@ -187,8 +195,11 @@ def _source(config: LearningConfig, key: str) -> str:
 
 
 def _settings(config: LearningConfig, *, contrast: bool, prior: bool) -> TrainingSettings:
+    training = config.training.model_dump()
+    if config.input == "mask":  # a mask alone does not tell the joint
+        training["detection_weight"] = 0.0
     return TrainingSettings(
-        **config.training.model_dump(),
+        **training,
         contrast_weight=config.contrast.weight if contrast else 0.0,
         prior_weight=config.prior.weight if prior else 0.0,
         seed=config.seed,
@@ -205,6 +216,8 @@ def build_network(run: RunPlan) -> SharedUNet:
         domain_norm=run.domain_norm,
         domain_output=run.domain_output,
         image_skip=run.network.image_skip,
+        sees_image=run.sees_image,
+        mask_channels=run.mask_channels,
     )
 
 

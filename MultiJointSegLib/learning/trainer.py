@@ -169,7 +169,8 @@ class Trainer:
     def _detection_loss(self, batches: Mapping[str, JointBatch], size: int) -> Tensor:
         other = _rows(self._train.other_batch(self.settings.other_slices, size))
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bfloat16):
-            shown = self.network.detect(torch.cat([*(b.images for b in batches.values()), other])).float()
+            images = [b.images[:, : other.shape[1]] for b in batches.values()]  # without a mask
+            shown = self.network.detect(torch.cat([*images, other])).float()
         targets = [detection_targets(batch, index) for index, batch in enumerate(batches.values())]
         targets.append(torch.full((other.shape[0],), len(batches), device=self._device))
         return detection_loss(shown, torch.cat(targets))

@@ -67,7 +67,8 @@ class Validation:
         """
         if self._other is None:
             raise ValueError("No slices were drawn to judge the detection.")
-        shown = network.detect(torch.cat([*(b.images for b in self._batches.values()), self._other])).float()
+        images = [b.images[:, : self._other.shape[1]] for b in self._batches.values()]  # without a mask
+        shown = network.detect(torch.cat([*images, self._other])).float()
         targets = [detection_targets(batch, index) for index, batch in enumerate(self._batches.values())]
         targets.append(torch.full((len(self._other),), len(self._batches), device=shown.device))
         target = torch.cat(targets)

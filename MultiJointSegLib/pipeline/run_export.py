@@ -13,6 +13,7 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.inference.bundle import ModelBundle, save_bundle
 from MultiJointSegLib.inference.manifest import DetectionSettings, Preprocessing, SegmentationSettings
 from MultiJointSegLib.learning.config import parse_config
+from MultiJointSegLib.learning.masks.settings import MaskSettings
 from MultiJointSegLib.learning.scheme_training import CONFIG_FILE
 from MultiJointSegLib.learning.schemes import plan_runs
 from MultiJointSegLib.learning.temperature_sample import SAMPLE_FILE
@@ -82,6 +83,8 @@ def export_run(
         ),
         segmentation=SegmentationSettings(temperature=round(temperatures[1], 3)),
         training=_training(record),
+        input=record.get("input", "image"),
+        mask=None if record.get("mask") is None else MaskSettings(**record["mask"]),
         overwrite=overwrite,
     )
 

@@ -132,7 +132,14 @@ class FigureMaker:
         pictures = []
         for index in slices_through(mask.volume.array > 0, view.slice_axis, SLICES_PER_OTHER_PLANE):
             png = slice_picture(
-                self._content.volume, mask.volume, [_MASK], view, index, window=self._window, box=box, limit_px=_SMALL_PX
+                self._content.volume,
+                mask.volume,
+                [_MASK],
+                view,
+                index,
+                window=self._window,
+                box=box,
+                limit_px=_SMALL_PX,
             )
             pictures.append(Picture(data_address(png), f"slice {index + 1} of {count}"))
         return PictureRow(mask.source.capitalize(), _SOURCES[mask.source], pictures)

@@ -35,6 +35,7 @@ _COIL_MM = 35.0
 _LOCAL_SHARE = 0.1
 _VALLEY = (0.015, 0.2)
 _NO_VALLEY = 0.04
+_NO_AIR = 0.2
 _BINS = 256
 
 
@@ -68,6 +69,8 @@ def body_tissue(volume: Volume) -> np.ndarray:
     if looks_like_ct(volume):
         return np.asarray(volume.array > CT_SKIN_HU)
     low, high = intensity_window(volume.array)
+    if low > _NO_AIR * high:  # air is dark: there is none
+        low = 0.0
     scaled = np.clip((volume.array.astype(np.float32) - low) / (high - low), 0, 2)
     first = scaled > air_threshold(scaled)
     if not first.any() or first.all():
