@@ -5,7 +5,7 @@
 
 Network alone: probabilities of all slices of a phantom, in turns by the library's runtimes, by torch eager, and by
 MONAI's slice-wise sliding window around the same torch network (whole slices in one window; and windows of 128 pixels
-with a quarter overlap, where the image is larger). End to end, with ``--nnunet`` and the Python of an environment that has
+with a quarter overlap, where the image is larger). End to end, with ``--nnunet`` and the Python of an environment with
 nnunetv2: from the image file to the label map file, the library against nnU-Net's predictor with a 2-D network of as
 many parameters and random weights, with its mirroring (its default) and without. Ratios come from the same run.
 """
