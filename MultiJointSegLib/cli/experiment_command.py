@@ -28,7 +28,13 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
 
 def _schemes(arguments: argparse.Namespace, output: Path, progress: Progress) -> Outcome:
     device = choose_device(arguments.device, runtime="torch").device
-    found = run_study(Path(arguments.config), output, data=_data(arguments), device=device, progress=progress)
+    part = _part(arguments.part)
+    found = run_study(
+        Path(arguments.config), output, data=_data(arguments), device=device, part=part, progress=progress
+    )
+    if found is None:
+        line = f"Part {part[0]} of {part[1]} is trained; the same command without --part writes the report."
+        return Outcome([line], {"exit_code": 0, "output": str(output)})
     dice = mean_dice(found)
     lines = [f"{method}: mean Dice {value:.3f}" for method, value in dice.items()]
     lines += [f"Report: {output / REPORT_NAME}", f"Table: {output / TABLE_NAME}", f"Numbers: {output / JSON_NAME}"]
@@ -39,6 +45,15 @@ def _make_data(arguments: argparse.Namespace, output: Path, progress: Progress) 
     _, manifest, found = prepare_study(Path(arguments.config), output, _data(arguments), progress)
     lines = [f"{len(manifest.examinations)} examinations, {len(found)} conditions.", f"Manifests: {output / DATA}"]
     return Outcome(lines, {"exit_code": 0, "output": str(output / DATA), "examinations": len(manifest.examinations)})
+
+
+def _part(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    number, _, count = text.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise InputError(f"--part is '{text}'; give a part and the number of parts, such as 1/2.")
+    return int(number), int(count)
 
 
 def _data(arguments: argparse.Namespace) -> Path | None:

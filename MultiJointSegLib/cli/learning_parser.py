@@ -47,4 +47,5 @@ def add_learning_commands(command: Command, output: Output, devices: tuple[str, 
     experiment.add_argument("config", metavar="CONFIG", help="study, .toml or .json; see Resources/Experiments")
     experiment.add_argument("-o", "--output", required=True, metavar="OUT", help="folder of the study")
     experiment.add_argument("--data", metavar="DIR", help="folder of the development data, where the study needs it")
+    experiment.add_argument("--part", metavar="K/N", help="train only every N-th network from the K-th on, no report")
     experiment.add_argument("--device", choices=devices, default="auto", help="where to compute (default: auto)")

@@ -55,8 +55,14 @@ def prepare_study(
 
 
 def run_study(
-    path: Path, output: Path, *, data: Path | None = None, device: str = "cpu", progress: Progress | None = None
-) -> Evaluation:
+    path: Path,
+    output: Path,
+    *,
+    data: Path | None = None,
+    device: str = "cpu",
+    part: tuple[int, int] = (1, 1),
+    progress: Progress | None = None,
+) -> Evaluation | None:
     """Train every scheme under every condition, test it, and write report and tables.
 
     Parameters
@@ -69,23 +75,29 @@ def run_study(
         Folder of the development data.
     device : str
         "cpu", "cuda" or "mps".
+    part : tuple of 2 int
+        (k, n): only every n-th training, from the k-th on, and no report; for n processes that see the same folder.
     progress : Progress, optional
         May cancel; the same call goes on from there.
 
     Returns
     -------
-    Evaluation
+    Evaluation or None
+        None for a part.
     """
     progress = progress or SilentProgress()
     study, manifest, found = prepare_study(path, output, data, ProgressSpan(progress, 0.0, _DATA))
     examinations = {e.name: e for e in manifest.examinations}
     work = cells(study, found)
+    own = work[part[0] - 1 :: part[1]]
     records = []
-    for number, cell in enumerate(work):
-        start, stop = (_DATA + (_CELLS - _DATA) * n / len(work) for n in (number, number + 1))
-        span = _Named(ProgressSpan(progress, start, stop), f"{cell.method} ({number + 1} of {len(work)})")
+    for number, cell in enumerate(own):
+        start, stop = (_DATA + (_CELLS - _DATA) * n / len(own) for n in (number, number + 1))
+        span = _Named(ProgressSpan(progress, start, stop), f"{cell.method} ({number + 1} of {len(own)})")
         folder = output / RUNS / cell.key
         records.append(run_cell(study, cell, examinations, folder, output / CACHE, torch.device(device), span))
+    if part[1] > 1:
+        return None
     methods = _cases(work, found, examinations, output)
     pairs = comparisons(study, found) + _peer_pairs(study, found, methods)
     about = About(
