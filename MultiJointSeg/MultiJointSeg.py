@@ -183,6 +183,7 @@ class MultiJointSegLogic(ScriptedLoadableModuleLogic):
             qt.QTimer,
             libraryCommand,
             installer=applicationInstaller(),
+            dicom_files=dicomFiles,
             environment=childEnvironment(),
         )
 
@@ -212,6 +213,17 @@ def makeSample(source=None) -> list:  # noqa: ARG001 - called by Sample Data
         put_library_on_path()
         return [make_sample(slicer.mrmlScene, libraryCommand(), childEnvironment())]
     return []
+
+
+def dicomFiles(volumeNode) -> list[Path]:
+    """Files in Slicer's DICOM database that a volume was loaded from; none if any of them is not there."""
+    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    # Slicer can be built and started without its DICOM modules.
+    database = getattr(slicer, "dicomDatabase", None)
+    if not instances or database is None or not database.isOpen:
+        return []
+    files = [database.fileForInstance(instance) for instance in instances]
+    return [] if "" in files else [Path(file) for file in files]
 
 
 def libraryCommand() -> list[str]:

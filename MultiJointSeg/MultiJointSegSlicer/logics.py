@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from MultiJointSegSlicer.batch import BatchLogic
+from MultiJointSegSlicer.exporting import Exporting
 from MultiJointSegSlicer.job.job import Job, Timer
 from MultiJointSegSlicer.remeasuring import Remeasuring
 from MultiJointSegSlicer.segmenting import Ensures, SegmentationLogic
@@ -24,6 +26,8 @@ class Logics:
         See `job.job.Job`.
     installer
         See `segmenting.SegmentationLogic`.
+    dicom_files
+        See `exporting.Exporting`.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class Logics:
         command: Callable[[], Sequence[str]],
         *,
         installer: Ensures,
+        dicom_files: Callable[[Any], Sequence[Path]] = lambda _node: (),
         environment: Mapping[str, str] | None = None,
         temporary: Path | None = None,
     ) -> None:
@@ -45,3 +50,5 @@ class Logics:
         self.segmentation = SegmentationLogic(scene, job(), installer=installer)
         self.remeasuring = Remeasuring(scene, SegmentationWatch(make_timer()), job())
         self.markups = MarkupWatch()
+        self.exporting = Exporting(job(), dicom_files)
+        self.batch = BatchLogic(job(), installer)

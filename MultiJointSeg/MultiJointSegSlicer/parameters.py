@@ -73,3 +73,9 @@ class RunSettings:
         model = ["--model", self.model] if self.model.strip() else []
         chosen = ["--joint", self.joint.value, "--device", self.device.value, *model]
         return ["segment", str(source), "-o", str(output), *chosen, "--no-scene", "--progress-json"]
+
+    def batch_arguments(self, source: str, output: str) -> list[str]:
+        """Arguments of the command line that segments all examinations of a folder."""
+        model = ["--model", self.model] if self.model.strip() else []
+        chosen = ["--joint", self.joint.value, "--device", self.device.value, *model]
+        return ["cohort", source, "-o", output, *chosen, "--progress-json"]

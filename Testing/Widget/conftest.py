@@ -213,6 +213,10 @@ class Panel:
         window.resize(470, 1420)
         window.show()
 
+    def jobs(self) -> list[Job]:
+        parts = self.parts
+        return [part.job for part in (parts.segmentation, parts.remeasuring, parts.exporting, parts.batch)]
+
     def work(self, until: Callable[[], bool], limit_s: float = 90.0) -> None:
         """Let Qt work until the condition holds."""
         end = time.monotonic() + limit_s
@@ -223,6 +227,9 @@ class Panel:
 
     def work_until_idle(self) -> None:
         self.work(lambda: not self.job.state.busy)
+
+    def work_until_exported(self) -> None:
+        self.work(lambda: not self.parts.exporting.job.state.busy)
 
     def work_until_measured(self) -> None:
         label = self.ui.measuredLabel
@@ -272,7 +279,8 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
         if name.startswith("slicer."):
             monkeypatch.setattr(slicer, name.split(".")[1], fake, raising=False)
     monkeypatch.setattr(slicer, "mrmlScene", a_desk.scene, raising=False)
-    parts = ("acceptance", "correction", "form", "results", "tables")
+    monkeypatch.setattr(slicer, "dicomDatabase", slicer_stand_ins.DicomDatabase(), raising=False)
+    parts = ("acceptance", "batch", "correction", "export", "form", "results", "tables")
     styled = ("MultiJointSegModule", *(f"MultiJointSegSlicer.widget.{name}" for name in parts))
     slicer_stand_ins.use_pythonqt_style(*styled)
     for name in styled:
@@ -296,7 +304,7 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "applicationTools", lambda: tools)
     window = QtWidgets.QWidget()
     panel = Panel(module, a_desk, window, copied, errors)
-    for job in (panel.job, panel.parts.remeasuring.job):
+    for job in panel.jobs():
         job._temporary = a_desk.temporary
     yield panel
     panel.widget.cleanup()

@@ -133,6 +133,31 @@ def revise(source: Path, output: Path, given: Path) -> dict:
     return {"joint": "knee", "remade": remade}
 
 
+def cohort(source: Path, output: Path) -> dict:
+    """One examination per file, of which those named "bad" fail; done ones are kept."""
+    output.mkdir(parents=True, exist_ok=True)
+    names = sorted(path.stem for path in source.iterdir())
+    done = [name for name in names if (output / name).is_dir()]
+    rows = []
+    for number, name in enumerate(names):
+        event(event="progress", fraction=number / len(names), message=f"{number} of {len(names)} done")
+        if name == "slow" and not os.environ.get("FAKE_LIBRARY_QUICK"):
+            time.sleep(60)
+        state = "failed" if name.startswith("bad") else "finished"
+        if state == "finished":
+            (output / name).mkdir(exist_ok=True)
+        rows.append(
+            f"{name},{state},{'knee' if state == 'finished' else ''},,{'It is empty.' if state == 'failed' else ''}"
+        )
+        table = "\n".join(["examination,state,joint,warnings,reason", *rows]) + "\n"
+        (output / "cohort.csv").write_text(table, encoding="utf-8")
+    failed = sum("failed" in row for row in rows)
+    if failed:
+        event(event="failed", exit_code=1, error=f"{failed} of {len(rows)} examinations failed.")
+        sys.exit(1)
+    return {"counts": {"finished": len(rows), "refused": 0, "failed": 0}, "skipped": len(done)}
+
+
 def phantom(output: Path) -> dict:
     import numpy as np
 
@@ -154,7 +179,8 @@ def main() -> None:
     parser.add_argument("command")
     parser.add_argument("input", nargs="?")
     parser.add_argument("-o", "--output", type=Path)
-    for name in ("joint", "device", "model", "seed", "age", "surfaces"):
+    names = ("joint", "device", "model", "seed", "age", "surfaces", "examination", "run", "review", "dicom-source")
+    for name in names:
         parser.add_argument(f"--{name}", default="auto")
     for name in ("no-scene", "progress-json"):
         parser.add_argument(f"--{name}", action="store_true")
@@ -173,6 +199,13 @@ def main() -> None:
         data = phantom(given.output)
     elif given.command == "revise":
         data = revise(given.input, given.output, Path(given.surfaces))
+        if given.review != "auto":
+            (given.output / "report.html").write_text(f"<p>{given.review}</p>", encoding="utf-8")
+        if given.dicom_source != "auto":
+            files = Path(given.dicom_source).read_text(encoding="utf-8")
+            (given.output / "segmentation.dcm").write_text(files, encoding="utf-8")
+    elif given.command == "cohort":
+        data = cohort(Path(given.input), given.output)
     else:
         data = segment(given.input, given.output, given.joint)
     event(event="progress", fraction=1.0, message="Done")

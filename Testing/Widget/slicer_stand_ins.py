@@ -87,6 +87,18 @@ class qMRMLSegmentEditorWidget(QtWidgets.QFrame):
         return note
 
 
+class DicomDatabase:
+    """Knows files by their instances."""
+
+    isOpen = True
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+
+    def fileForInstance(self, instance: str) -> str:
+        return self.files.get(instance, "")
+
+
 def nodes_by_class(class_name: str) -> list[Any]:
     """As slicer.util.getNodesByClass."""
     import slicer

@@ -138,23 +138,6 @@ def test_measurements_can_be_copied_saved_and_shown_in_views(a_result, tmp_path)
     assert markup.GetDisplayNode().GetVisibility()
 
 
-def test_export_writes_a_folder_and_never_over_another(a_result, tmp_path) -> None:
-    from MultiJointSegSlicer.scene import read_segmentation
-
-    a_result.ui.surfaceFormatComboBox.setCurrentText("PLY")
-    a_result.folder = str(tmp_path)
-    a_result.ui.exportButton.click()
-    a_result.ui.exportButton.click()
-    names = {"femur.ply", "tibia.ply", "measurements.csv", "segmentation.seg.nrrd"}
-    for folder in ("Knie_Zoë", "Knie_Zoë_2"):
-        assert {path.name for path in (tmp_path / folder).iterdir()} == names
-    assert read_segmentation(tmp_path / "Knie_Zoë" / "segmentation.seg.nrrd").array.any()
-    assert str(tmp_path / "Knie_Zoë_2") in a_result.ui.statusLabel.text()
-    a_result.folder = str(tmp_path / "Knie_Zoë" / "femur.ply")
-    a_result.ui.exportButton.click()
-    assert "cannot be written" in a_result.errors[0]
-
-
 def test_removed_results_and_closed_scenes_leave_an_empty_form(a_result) -> None:
     from MultiJointSegSlicer.scene.nodes import remove_results, result_nodes
 

@@ -131,7 +131,7 @@ class Job:
         bool
             False if another one is running, or it could not be started; `sentence` says why.
         """
-        if self._process is not None:
+        if self._process is not None or self._steps is not None:
             self.logged.emit(_("Something is running already; wait for it or cancel it."))
             return False
         self._forget()
@@ -162,6 +162,18 @@ class Job:
         self._timer.start(POLL_INTERVAL_MS)
         return True
 
+    def start_steps(self, make_steps: Callable[[], Steps]) -> bool:
+        """Do work in steps without a child; returns False if something is running already."""
+        if self._process is not None or self._steps is not None:
+            self.logged.emit(_("Something is running already; wait for it or cancel it."))
+            return False
+        self._forget()
+        self._steps = make_steps()
+        self._began = time.monotonic()
+        self._set(JobState.RUNNING, "")
+        self._timer.start(STEP_INTERVAL_MS)
+        return True
+
     def cancel(self, sentence: str = "", *, failed: bool = False) -> None:
         """End the child and all it started; without waiting, the state tells when it is done.
 
@@ -172,12 +184,13 @@ class Job:
         failed
             End in the failed state instead of the idle one.
         """
-        if self.state is not JobState.RUNNING or self._tree is None:
+        if self.state is not JobState.RUNNING:
             return
         self._farewell, self._fails = sentence or _("Cancelled; nothing was changed."), failed
         if self._steps is not None:
             self._stop_steps()
             return
+        assert self._tree is not None
         self._deadline = time.monotonic() + self._grace_s
         self._tree.terminate()
         self._set(JobState.CANCELLING, _("Cancelling ..."))
@@ -197,11 +210,11 @@ class Job:
         self.state = JobState.IDLE
 
     def _tick(self) -> None:
-        if self._process is None or self._tree is None:
-            self._timer.stop()
-            return
         if self._steps is not None:
             self._go_on_finishing()
+            return
+        if self._process is None or self._tree is None:
+            self._timer.stop()
             return
         exit_code = self._process.poll()
         self._tree.look()
@@ -254,7 +267,7 @@ class Job:
             return
         try:
             next(self._steps)
-            self.progressed.emit(1.0, _("Adding to the scene"), time.monotonic() - self._began)
+            self.progressed.emit(1.0, "", time.monotonic() - self._began)
             return
         except StopIteration as stop:
             sentence, state = stop.value, JobState.FINISHED

@@ -31,8 +31,10 @@ def add_uncertainty_node(scene: Scene, doubt: Volume, *, name: str) -> Node:
     node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
     node.SetAndObserveImageData(image)
     node.SetIJKToRASMatrix(matrix)
-    node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetAndObserveColorNodeID(_colors(scene).GetID())
+    # The default display looks for a color table that only the application has, and warns without it.
+    display = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeDisplayNode")
+    display.SetAndObserveColorNodeID(_colors(scene).GetID())
+    node.SetAndObserveDisplayNodeID(display.GetID())
     return node
 
 

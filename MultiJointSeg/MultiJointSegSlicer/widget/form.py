@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.parameters import RunSettings
 from MultiJointSegSlicer.strings import tr as _
 from MultiJointSegSlicer.widget.acceptance import AcceptancePanel
+from MultiJointSegSlicer.widget.batch import BatchPanel
 from MultiJointSegSlicer.widget.correction import Correction
+from MultiJointSegSlicer.widget.export import ExportPanel
 from MultiJointSegSlicer.widget.results import ResultTables
 from MultiJointSegSlicer.widget.tools import Tools
 
@@ -46,6 +47,8 @@ class Form:
         self.results = ResultTables(ui, scene, tools)
         self.correction = Correction(ui, scene, tools)
         self.acceptance = AcceptancePanel(ui)
+        self.export = ExportPanel(ui, logic.exporting, tools)
+        self.batch = BatchPanel(ui, logic.batch, tools, ui.logText.appendPlainText)
         self.results.bone_chosen.connect(self.correction.choose)
         self.remeasuring.edited.connect(self.refresh)
         self.remeasuring.stated.connect(self._on_measured)
@@ -67,7 +70,6 @@ class Form:
             (self.ui.cancelButton, lambda *_: self.cancel()),
             (self.ui.sampleButton, lambda *_: self.try_sample()),
             (self.ui.copyLogButton, lambda *_: self._tools.copy_text(self.ui.logText.plainText)),
-            (self.ui.exportButton, lambda *_: self.export()),
             (self.ui.measureAgainButton, lambda *_: self.remeasuring.measure(everything=True)),
         ]
 
@@ -87,6 +89,8 @@ class Form:
         self.remeasuring.follow(nodes, "" if review is None else review.joint)
         self.markups.watch(() if nodes is None else nodes.markups, None if nodes is None else nodes.table)
         self.acceptance.show(segmentation)
+        self.export.show(nodes)
+        self.batch.show(self._parameters)
         self.ui.measureAgainButton.enabled = segmentation is not None
         busy = self.logic.job.state.busy
         self.ui.segmentButton.enabled = bool(volume) and not busy
@@ -113,24 +117,6 @@ class Form:
         """Make a phantom, choose it, and segment it."""
         self._segment_sample = self.logic.make_sample()
 
-    def export(self) -> None:
-        """Write the shown result into a folder that the user chooses."""
-        if self.results.nodes is None:
-            return
-        parent = self._tools.choose_folder(_("Folder in which a folder with the result is made"))
-        if not parent:
-            return
-        from MultiJointSegLib.errors import MultiJointSegError
-        from MultiJointSegSlicer.exporting import export_result
-
-        chosen = str(self.ui.surfaceFormatComboBox.currentText).lower()
-        try:
-            folder = export_result(self.results.nodes, Path(parent), surface_format=chosen)
-        except MultiJointSegError as error:
-            self._tools.show_error(str(error))
-            return
-        self.ui.statusLabel.text = _("Exported to {folder}.").format(folder=folder)
-
     def enter(self) -> None:
         """Take up what another module may have used meanwhile; called when the module is opened."""
         self.correction.enter()
@@ -151,6 +137,8 @@ class Form:
         for signal in (self.remeasuring.edited, self.remeasuring.stated, self.remeasuring.updated, self.markups.moved):
             signal.disconnect()
         self.markups.watch((), None)
+        self.export.close()
+        self.batch.close()
         self.logic.close()
         for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
             signal.disconnect()
@@ -169,7 +157,9 @@ class Form:
     def _on_progressed(self, fraction: float, message: str, elapsed_s: float) -> None:
         self.ui.progressBar.value = round(PROGRESS_STEPS * fraction)
         minutes, seconds = divmod(int(elapsed_s), 60)
-        self.ui.statusLabel.text = f"{message or _('Starting ...')}  ({minutes}:{seconds:02d})"
+        self.ui.statusLabel.text = (
+            f"{message or (_('Starting ...') if fraction < 1 else _('Adding to the scene'))}  ({minutes}:{seconds:02d})"
+        )
 
     def _on_state_changed(self, state: JobState, sentence: str) -> None:
         self.ui.progressBar.visible = state.busy

@@ -57,7 +57,6 @@ class ResultTables:
         self.nodes = None if volume_node is None else find_results(self._scene, volume_node)
         segmentation, table = (None, None) if self.nodes is None else (self.nodes.segmentation, self.nodes.table)
         shown = tuple("" if node is None else node.GetID() for node in (segmentation, table))
-        self.ui.exportButton.enabled = self.nodes is not None
         # Tables are filled anew only when the result is another one, so that the selection stays.
         if shown != self._shown:
             self._shown = shown
