@@ -21,7 +21,7 @@ from MultiJointSegLib.learning.run_log import RunLog
 from MultiJointSegLib.learning.sampler import BatchSource, JointBatch, detection_targets
 from MultiJointSegLib.learning.training_settings import TrainingSettings, check_settings
 from MultiJointSegLib.learning.validation import Validation, mean_dice
-from MultiJointSegLib.networks.processes import average_gradients, process_count, process_index
+from MultiJointSegLib.networks.processes import average_gradients, process_count, process_index, summed
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import Progress, SilentProgress
 
@@ -154,9 +154,9 @@ class Trainer:
         average_gradients(self._trained)
         torch.nn.utils.clip_grad_norm_(self._trained, settings.gradient_clip)
         self._optimizer.step()
-        parts = {key: round(float(s.detach()), 4) for key, s in zip(batches, segmentation, strict=True)}
-        parts |= {key: round(float(value.detach()), 4) for key, value in terms.items()}
-        return {"loss": round(float(loss.detach()), 4), **parts}
+        parts = {"loss": loss, **dict(zip(batches, segmentation, strict=True)), **terms}
+        means = summed(torch.stack([value.detach() for value in parts.values()])) / process_count()
+        return {key: round(value, 4) for key, value in zip(parts, means.tolist(), strict=True)}
 
     def _segmentation_loss(self, logits: Tensor, batch: JointBatch, key: str) -> Tensor:
         if batch.labeled is not None:

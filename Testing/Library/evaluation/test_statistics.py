@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from MultiJointSegLib.errors import InputError
-from MultiJointSegLib.evaluation.bootstrap import bootstrap_interval
+from MultiJointSegLib.evaluation.bootstrap import Interval, bootstrap_interval
 from MultiJointSegLib.evaluation.statistics import compare_paired, corrected, holm, signed_rank_test
 
 # Darwin's plants: heights of crossed minus self-fertilized, eighths of an inch (Fisher, 1935); p = 0.041 there.
@@ -79,6 +79,36 @@ def test_interval_agrees_with_scipy(statistic) -> None:
     theirs = scipy.stats.bootstrap((values,), statistic, n_resamples=20_000, method="BCa", random_state=9)
     assert ours.method == "BCa"
     assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval), rel=0.03)
+
+
+def test_interval_of_a_skewed_statistic_is_corrected_for_its_bias() -> None:
+    """The deviation of few values is biased downward: without the bias term both ends lie far too low.
+
+    With the sample and the numbers of resamples of this test the ends are within 1 % of SciPy's; leaving the bias out
+    (z0 = 0) moves the lower end by a tenth of the interval.
+    """
+    values = np.random.default_rng(11).lognormal(0.0, 1.0, 15)
+
+    def deviation(x: np.ndarray, axis: int) -> np.ndarray:
+        return np.std(x, axis=axis)
+
+    ours = bootstrap_interval(values, deviation, resamples=30_000, seed=4)
+    theirs = scipy.stats.bootstrap((values,), deviation, n_resamples=30_000, method="BCa", random_state=9)
+    assert ours.method == "BCa"
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval), rel=0.02)
+    assert _bca_without_bias(values, deviation, resamples=30_000).low < 0.93 * ours.low
+
+
+def _bca_without_bias(values: np.ndarray, statistic, *, resamples: int) -> Interval:
+    """The planted bug: the acceleration alone."""
+    n = len(values)
+    replicates = statistic(values[np.random.default_rng(4).integers(0, n, (resamples, n))], axis=1)
+    jackknife = np.array([statistic(np.delete(values, k), axis=0) for k in range(n)])
+    pull = jackknife.mean() - jackknife
+    acceleration = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
+    z = scipy.stats.norm.ppf([0.025, 0.975])
+    low, high = np.quantile(replicates, scipy.stats.norm.cdf(z / (1 - acceleration * z)))
+    return Interval(float(low), float(high), "without bias")
 
 
 def test_interval_is_the_same_for_the_same_seed_only() -> None:

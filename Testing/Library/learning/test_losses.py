@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from MultiJointSegLib.learning.losses import IGNORED, detection_loss, hard_dice, segmentation_loss
+from MultiJointSegLib.learning.losses import IGNORED, detection_loss, hard_dice, merge_unlabeled, segmentation_loss
 
 
 def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_classes() -> None:
@@ -47,3 +47,19 @@ def test_hard_dice_by_hand() -> None:
     dice = hard_dice(logits, target)
     assert float(dice[0]) == pytest.approx(2 / 3)
     assert torch.isnan(dice[1])
+
+
+def test_unlabeled_bones_count_as_background_of_their_slice_only() -> None:
+    """Probabilities 1/2, 1/4, 1/4 and background in truth: the loss is log 2, or log 4/3 where bone 2 is unlabeled."""
+    logits = torch.log(torch.tensor([0.5, 0.25, 0.25])).view(1, 3, 1, 1).repeat(2, 1, 1, 1).requires_grad_()
+    labeled = torch.tensor([[True, True, True], [True, True, False]])
+    merged = merge_unlabeled(logits, labeled)
+    target = torch.zeros(2, 1, 1, dtype=torch.int64)
+    losses = torch.nn.functional.cross_entropy(merged, target, reduction="none").flatten()
+    assert losses.tolist() == pytest.approx([math.log(2), math.log(4 / 3)])
+    losses[1].backward()
+    gradient = logits.grad[1].flatten()
+    # Background and the unlabeled bone rise together, in proportion to their probabilities: nothing tells them apart.
+    assert float(gradient[0] / gradient[2]) == pytest.approx(2.0)
+    assert float(gradient[1]) > 0
+    assert merge_unlabeled(logits, torch.ones(2, 3, dtype=torch.bool)) is logits
