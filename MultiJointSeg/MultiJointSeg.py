@@ -43,6 +43,7 @@ class MultiJointSeg(ScriptedLoadableModule):
             "The methods build on the papers listed in the README and in CITATION.cff of the extension."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerStatistics)
 
 
 @parameterNodeWrapper
@@ -204,6 +205,17 @@ def registerSampleData() -> None:
         nodeNames="Knee phantom",
         customDownloader=makeSample,
     )
+
+
+def registerStatistics() -> None:
+    """Offer the bone's measures in Slicer's module Segment Statistics, if this Slicer has it."""
+    try:
+        import SegmentStatistics  # noqa: F401 - says whether it is there
+    except ImportError:
+        return
+    from MultiJointSegSlicer.statistics_plugin import register
+
+    register()
 
 
 def makeSample(source=None) -> list:  # noqa: ARG001 - called by Sample Data
