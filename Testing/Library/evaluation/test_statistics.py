@@ -67,6 +67,7 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(deadline=None)
 def test_holm_lies_between_none_and_bonferroni(p_values) -> None:
     for p, found in zip(p_values, holm(p_values), strict=True):
         assert p - 1e-12 <= found <= min(1.0, len(p_values) * p) + 1e-12
