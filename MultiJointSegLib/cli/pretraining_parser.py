@@ -9,9 +9,17 @@ Command = Callable[[str, str], argparse.ArgumentParser]
 
 
 def add_pretraining_commands(command: Command) -> None:
-    """Add ``pretrain``; `command` makes the parser of a command from its name and summary."""
+    """Add ``pretrain`` and ``prescribe``; `command` makes the parser of a command from its name and summary."""
     pretrain = command("pretrain", "learn from the imaging planes of unlabelled studies; run again, it goes on")
-    pretrain.add_argument("config", metavar="CONFIG", help="configuration, .toml or .json; it names the studies' folders")
+    pretrain.add_argument(
+        "config", metavar="CONFIG", help="configuration, .toml or .json; it names the studies' folders"
+    )
     pretrain.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="folder of the run: weights, record, report"
     )
+
+    prescribe = command("prescribe", "propose the standard planes of a study, such as a localizer, for 3D Slicer")
+    prescribe.add_argument("study", metavar="STUDY", help="DICOM folder of one study, or folder of its volumes")
+    prescribe.add_argument("--model", required=True, metavar="RUN", help="folder of a pretraining that learned lines")
+    prescribe.add_argument("-o", "--output", required=True, metavar="FILE", help="planes as markups, ending .mrk.json")
+    prescribe.add_argument("--overwrite", action="store_true", help="replace the file")

@@ -47,6 +47,9 @@ class NetworkConfig(Strict):
     domain_norm: bool | None = None
     image_skip: bool = False
     initialization: Literal["scratch", "imagenet"] | None = None
+    pretrained: str | None = None
+    """Result of ``multijointseg pretrain`` to start from instead, relative to the configuration's file."""
+    pretrained_parts: Literal["encoder", "all"] = "all"
 
 
 class ContrastConfig(Strict):
@@ -202,7 +205,11 @@ def read_config(path: Path) -> LearningConfig:
         If the file cannot be read, is neither, holds an unknown key (the message names the nearest known one) or a
         value that is not accepted.
     """
-    return parse_strictly(LearningConfig, read_table(path), path.name)
+    config = parse_strictly(LearningConfig, read_table(path), path.name)
+    if config.network.pretrained is None:
+        return config
+    start = str((path.parent / config.network.pretrained).resolve())
+    return config.model_copy(update={"network": config.network.model_copy(update={"pretrained": start})})
 
 
 def read_table(path: Path) -> Any:

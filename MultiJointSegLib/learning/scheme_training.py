@@ -16,6 +16,7 @@ from torch import Tensor
 from MultiJointSegLib.anatomy import joint
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.config import LearningConfig, PriorConfig
+from MultiJointSegLib.learning.pretext.pretrained import load_pretrained
 from MultiJointSegLib.learning.prior import (
     AnatomicalPrior,
     AutoencoderSettings,
@@ -150,6 +151,8 @@ def _train_run(
         return TrainedRun(plan, run_folder, network.eval())
     if start is not None:
         start_from_joint(network, start)
+    elif plan.network.pretrained is not None:
+        load_pretrained(network, Path(plan.network.pretrained), plan.network.pretrained_parts)
     elif plan.initialization == "imagenet":
         network.encoder.load_imagenet(imagenet_weights())
     anything: Any = network  # torch's own types know no memory format
@@ -184,7 +187,7 @@ def _write_run(
         "settings": asdict(plan.settings),
         "scheme": config.scheme,
         "start_from": plan.start_from,
-        "imagenet": plan.initialization == "imagenet",
+        "imagenet": plan.initialization == "imagenet" and plan.network.pretrained is None,
         "data": {
             "train": data.train.names,
             "validation": [] if data.validation is None else data.validation.names,

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.learning.config import Strict, parse_strictly, read_table
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Folders of unlabelled studies."""
 
     folders: tuple[str, ...] = Field(min_length=1)
@@ -33,7 +27,7 @@ class DataConfig(_Strict):
     validation_share: float = Field(default=0.2, gt=0, lt=1)
 
 
-class TargetConfig(_Strict):
+class TargetConfig(Strict):
     """The two tasks; a weight of 0 leaves one out."""
 
     sigma_mm: float = Field(default=7.56, gt=0)
@@ -43,18 +37,18 @@ class TargetConfig(_Strict):
     location_weight: float = Field(default=1.0, ge=0)
 
 
-class PretextNetworkConfig(_Strict):
+class PretextNetworkConfig(Strict):
     """The shared encoder-decoder."""
 
     backbone: Literal["efficientnet_lite0", "unet", "attention_unet"] = "efficientnet_lite0"
     decoder_channels: tuple[int, int, int, int, int] = (128, 96, 64, 32, 16)
-    image_skip: bool = True
+    image_skip: bool = False
     domains: Literal["shared", "joint", "view"] = "shared"
     """Domain-specific layers: none, one set for each joint, or for each view."""
     initialization: Literal["scratch", "imagenet"] = "scratch"
 
 
-class AugmentationConfig(_Strict):
+class AugmentationConfig(Strict):
     """The keys are those of `sampling.AugmentationSettings`."""
 
     turn_deg: float = Field(default=8.0, ge=0)
@@ -67,7 +61,7 @@ class AugmentationConfig(_Strict):
     noise: float = Field(default=0.04, ge=0)
 
 
-class PretextTrainingConfig(_Strict):
+class PretextTrainingConfig(Strict):
     """The training loop; the keys are those of `training.PretextTrainingSettings`."""
 
     steps: int = Field(default=4000, gt=0)
@@ -83,7 +77,7 @@ class PretextTrainingConfig(_Strict):
     bfloat16: bool = False
 
 
-class PretrainConfig(_Strict):
+class PretrainConfig(Strict):
     """A whole pretraining. Only `data.folders` has to be written down."""
 
     data: DataConfig
@@ -104,16 +98,7 @@ def read_pretrain_config(path: Path) -> PretrainConfig:
         If the file cannot be read, is neither, holds an unknown key (the message names the nearest known one) or a
         value that is not accepted.
     """
-    readers = {".toml": tomllib.loads, ".json": json.loads}
-    if path.suffix.lower() not in readers:
-        raise InputError(f"The configuration '{path}' is neither .toml nor .json; give one of these.")
-    try:
-        content = readers[path.suffix.lower()](path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The configuration '{path}' cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:  # both decoders' errors are
-        raise InputError(f"The configuration '{path}' is not valid {path.suffix[1:].upper()}: {error}.") from error
-    config = parse_pretrain_config(content, path.name)
+    config = parse_pretrain_config(read_table(path), path.name)
     folders = tuple(str((path.parent / folder).resolve()) for folder in config.data.folders)
     return config.model_copy(update={"data": config.data.model_copy(update={"folders": folders})})
 
@@ -126,35 +111,10 @@ def parse_pretrain_config(content: Any, name: str = "configuration") -> Pretrain
     InputError
         See `read_pretrain_config`.
     """
-    if not isinstance(content, dict):
-        raise InputError(f"{name}: a table of keys and values is needed, not {type(content).__name__}.")
-    try:
-        config = PretrainConfig.model_validate_json(json.dumps(content, default=str), strict=True)
-    except ValidationError as error:
-        raise InputError(f"{name}: {_sentence(error)}") from error
+    data = content.get("data") if isinstance(content, dict) else None
+    if isinstance(content, dict) and (not isinstance(data, dict) or not data.get("folders")):
+        raise InputError(f"{name}: 'data.folders' is missing; list the folders of the studies there.")
+    config = parse_strictly(PretrainConfig, content, name)
     if config.targets.line_weight == 0 and config.targets.location_weight == 0:
         raise InputError(f"{name}: both weights in 'targets' are 0, so that nothing would be learned; raise one.")
     return config
-
-
-def _sentence(error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
-    first = (unknown or problems)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if unknown:
-        near = get_close_matches(key, _keys(PretrainConfig), n=1, cutoff=0.0)
-        return f"there is no key '{key}'; the nearest known key is '{near[0]}'."
-    if first["type"] == "missing":
-        return f"'{key}' is missing; name the folders of the studies under data.folders."
-    reason = first["msg"].removeprefix("Value error, ")
-    return f"'{key}' is {json.dumps(first['input'], default=str)[:80]}: {reason[:1].lower()}{reason[1:]}."
-
-
-def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _keys(field.annotation, f"{prefix}{name}.")
-    return keys

@@ -205,3 +205,40 @@ def error_table(slices: Sequence[SliceResult], planes: Sequence[PlaneResult]) ->
         known = [s for s in slices if row in ("all", s.view) and not np.isnan(s.true_location)]
         put(row, "location", [abs(s.location - s.true_location) for s in known])
     return table
+
+
+def propose_planes(
+    network: PretextNetwork, study: PreparedStudy, domain_kind: str, channels: Sequence[str]
+) -> dict[tuple[str, str], PrescribedPlane]:
+    """Standard planes of a study, from the lines that the network finds in all slices of other views.
+
+    Parameters
+    ----------
+    network : PretextNetwork
+        In evaluation mode.
+    study : PreparedStudy
+        A localizer, or any study.
+    domain_kind : str
+        "shared", "joint" or "view", as in training.
+    channels : sequence of str
+        What to look for: channels that the network has learned.
+
+    Returns
+    -------
+    dict of (str, str) to PrescribedPlane
+        By frame of reference and channel; planes that the lines do not hold are left out.
+    """
+    found: dict[tuple[str, str], list[tuple[SliceGrid, FittedLine]]] = {}
+    for series in study.series:
+        domain = domain_of(study, series, domain_kind)
+        wanted = [c for c in channels if c != series.channel]
+        if domain not in network.domains or not wanted:
+            continue
+        heat, _ = predict_series(network, series, domain, range(len(series.images)))
+        for index, grid in enumerate(series.grids):
+            for channel in wanted:
+                line = fit_line(heat[index, network.channels.index(channel)])
+                if line is not None:
+                    found.setdefault((series.frame_of_reference, channel), []).append((grid, line))
+    proposed = {place: prescribe_plane(lines, study.side) for place, lines in found.items()}
+    return {place: plane for place, plane in proposed.items() if plane is not None}

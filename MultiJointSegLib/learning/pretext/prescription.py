@@ -16,7 +16,7 @@ from MultiJointSegLib.learning.pretext.views import stack_direction
 
 MINIMUM_SPREAD_MM = 3.0
 """The points of all lines must spread at least so far (standard deviation) in two directions to hold a plane."""
-_ROUNDS = 5
+_ROUNDS = 20
 _SAMPLES = 25
 
 
@@ -71,11 +71,11 @@ def prescribe_plane(found: Sequence[tuple[SliceGrid, FittedLine]], side: str | N
         centered = points - mean
         values, vectors = np.linalg.eigh((centered * weights[:, None]).T @ centered / weights.sum())
         normal = vectors[:, 0]
-        if np.sqrt(max(values[1], 0.0)) < MINIMUM_SPREAD_MM or values[1] < 2 * values[0]:
-            return None
         off = np.abs(centered @ normal)
         scale = max(1.345 * 1.4826 * float(np.median(off)), 1e-6)
         weights = start * np.minimum(1.0, scale / np.maximum(off, 1e-12))
+    if np.sqrt(max(values[1], 0.0)) < MINIMUM_SPREAD_MM or values[1] < 2 * values[0]:
+        return None
     residual = float(np.sqrt(np.average(off**2, weights=weights)))
     return PrescribedPlane(Plane(vector(mean), vector(stack_direction(normal, side))), len(lines), residual)
 
@@ -135,12 +135,13 @@ def _markup(name: str, plane: Plane, size_mm: float) -> dict[str, object]:
         "coordinateUnits": "mm",
         "planeType": "pointNormal",
         "sizeMode": "absolute",
-        "autoScalingSizeFactor": 1.0,
+        "autoScalingFactor": 1.0,
         "center": list(plane.point_mm),
         "normal": list(plane.normal),
-        "size": [size_mm, size_mm],
-        "baseToNode": np.eye(4).ravel().tolist(),
-        "objectToBase": base.ravel().tolist(),
+        "size": [size_mm, size_mm, 0.0],
+        "planeBounds": [-size_mm / 2, size_mm / 2, -size_mm / 2, size_mm / 2],
+        "baseToNode": base.ravel().tolist(),
+        "objectToBase": np.diag((-1.0, -1.0, 1.0, 1.0)).ravel().tolist(),  # the identity, as Slicer writes it in LPS
         "orientation": base[:3, :3].ravel().tolist(),
         "locked": False,
         "fixedNumberOfControlPoints": False,

@@ -141,20 +141,20 @@ def build_trainer(
         image_skip=config.network.image_skip,
     )
     if config.network.initialization == "imagenet":
-        load_imagenet(network)
+        load_imagenet_encoder(network.trunk.encoder)
     settings = PretextTrainingSettings(
         **config.training.model_dump(),
         line_weight=config.targets.line_weight,
         location_weight=config.targets.location_weight,
         seed=config.seed,
     )
-    anything: Any = network.to(_device(config.device))
+    anything: Any = network.to(choose_torch_device(config.device))
     anything.to(memory_format=torch.channels_last)
     return network, PretextTrainer(network, samplers[0], samplers[1], settings, folder)
 
 
-def load_imagenet(network: PretextNetwork) -> None:
-    """Start the encoder from ImageNet weights.
+def load_imagenet_encoder(encoder: Any) -> None:
+    """Start an encoder from ImageNet weights.
 
     Raises
     ------
@@ -163,7 +163,6 @@ def load_imagenet(network: PretextNetwork) -> None:
     """
     from MultiJointSegLib.learning.train_shared import imagenet_weights
 
-    encoder = network.trunk.encoder
     if not hasattr(encoder, "load_imagenet"):
         raise InputError(
             "There are no ImageNet weights of this backbone; use efficientnet_lite0, or start from scratch."
@@ -176,7 +175,14 @@ def load_imagenet(network: PretextNetwork) -> None:
         ) from error
 
 
-def _device(wanted: str) -> torch.device:
+def choose_torch_device(wanted: str) -> torch.device:
+    """Device for "auto", "cpu", "cuda" or "mps".
+
+    Raises
+    ------
+    InputError
+        If it is not there.
+    """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():

@@ -88,8 +88,11 @@ def heat_map_stack(
     return maps * mask[:, None, None], mask
 
 
-def sample_on(image: np.ndarray, grid: SliceGrid, target: SliceGrid) -> Tensor:
-    """Image (c, rows, columns) on another grid of the same plane, linearly and black outside; float32."""
+def sample_on(image: np.ndarray, grid: SliceGrid, target: SliceGrid, *, mode: str = "bilinear") -> Tensor:
+    """Image (c, rows, columns) on another grid of the same plane, float32; zero outside.
+
+    `mode` is "bilinear", or "nearest" for labels.
+    """
     matrix = grid.pixel_map(target)
     rows, columns = grid.shape
     # From pixels to grid_sample's coordinates, which run from -1 to 1 over the whole image.
@@ -103,7 +106,7 @@ def sample_on(image: np.ndarray, grid: SliceGrid, target: SliceGrid) -> Tensor:
     m = torch.from_numpy(full.astype(np.float32))
     places = torch.stack([m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]], dim=-1)
     source = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]
-    return F.grid_sample(source, places[None], mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return F.grid_sample(source, places[None], mode=mode, padding_mode="zeros", align_corners=False)[0]
 
 
 def random_grid(
@@ -190,7 +193,7 @@ class PretextSampler:
             present.append(mask)
             locations.append(np.nan if series.locations is None else float(series.locations[index]))
             grids.append(grid)
-        stack = _vary(torch.stack(images), self.augmentation, self.generator)
+        stack = vary_contrast(torch.stack(images), self.augmentation, self.generator)
         return PretextBatch(
             stack,
             torch.stack(maps),
@@ -218,7 +221,7 @@ def _pick(items: Sequence[_Item], rng: np.random.Generator) -> _Item:
     return items[int(rng.integers(len(items)))]
 
 
-def _vary(images: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+def vary_contrast(images: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
     """Gamma, gain, smooth shading and noise, each drawn for every image."""
     b, _, size, _ = images.shape
 

@@ -140,11 +140,12 @@ class PretextTrainer:
     def validate(self) -> dict[str, float]:
         """Losses on fixed, unseen slices with the averaged weights."""
         current = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        was_training = self.network.training
         self.network.load_state_dict(self.average)
         self.network.eval()
         found = [self.losses(batch) for batch in self._checks]
         self.network.load_state_dict(current)
-        self.network.train()
+        self.network.train(was_training)
         return {f"validation_{key}": round(sum(float(f[key]) for f in found) / len(found), 6) for key in found[0]}
 
     @torch.no_grad()
