@@ -33,9 +33,12 @@ _SHAFT = (
     "its end at the joint (size: root of its largest cross-section there)."
 )
 _SIDES = "Lateral is where the fibula lies, anterior where the patella lies."
-_AXIAL = "Posterior condylar line: tangent to both posterior femoral condyles, perpendicular to the femoral shaft axis."
+_AXIAL = (
+    "Axial plane: perpendicular to the direction along the femur that is perpendicular to the line through the centers "
+    "of both condyles. Posterior condylar line: tangent to both posterior femoral condyles in that plane."
+)
 _TROCHLEA = (
-    "In five axial sections (perpendicular to the femoral shaft axis) about 0.45 times the bone's size above the "
+    "In five axial sections about 0.45 times the bone's size above the "
     "distal "
     "condyles (27 mm in adults), facet peaks being the points where one line touches both facets, on bone."
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from MultiJointSegLib.morphology.axes import cross_section
 from MultiJointSegLib.morphology.fits import SphereFit
-from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, unit
+from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, perpendicular, unit
 from MultiJointSegLib.morphology.knee_frame import FemurFrame
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, bridge, extreme_point
 from MultiJointSegLib.morphology.measurement import line, plane, point, sphere
@@ -40,9 +40,10 @@ def distal_femoral_angle(frame: FemurFrame) -> Found:
     medial, lateral = frame.distal_points_mm
     tangent = lateral - medial
     flat = tangent - (tangent @ frame.posterior) * frame.posterior
+    along = perpendicular(frame.shaft.direction, frame.posterior)
     error = float(np.hypot(frame.shaft.error_deg, line_error_deg(float(np.linalg.norm(flat)))))
     return Found(
-        angle_deg(flat, frame.superior),
+        angle_deg(flat, along),
         {"shaft": shaft_line(frame), "distal_tangent": line(medial, lateral), "view": plane(medial, frame.posterior)},
         error,
     )
@@ -54,7 +55,7 @@ def condylar_axis_angle(frame: FemurFrame) -> Found:
     medial, lateral = (round_condyle(frame, n) for n in (0, 1))
     axis = lateral.center_mm - medial.center_mm
     return Found(
-        angle_deg(axis, frame.superior),
+        angle_deg(axis, frame.shaft.direction),
         {
             "shaft": shaft_line(frame),
             "condylar_axis": line(medial.center_mm, lateral.center_mm),

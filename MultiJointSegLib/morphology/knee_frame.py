@@ -1,8 +1,10 @@
 """Axes and directions of the knee, from the bones alone.
 
-Nothing is assumed about the pose or the scanner's axes. Superior is along the shaft, away from the joint. Where too
-little of a shaft is in view for its axis, superior is only roughly along the bone and made perpendicular to the line
-through both condyles (femur) or both plateaus (tibia); what is measured against the shaft is then not given.
+Nothing is assumed about the pose or the scanner's axes. Superior of the femur is along its shaft, away from the tibia,
+made perpendicular to the line through the centers of both condyles: as in axial slices, which are cut across the leg
+and not across the femoral shaft, that leans by some 7 degrees. Superior of the tibia is along its shaft. Where too
+little of a shaft is in view for its axis, superior is only roughly along the bone, for the tibia made perpendicular to
+the line through both plateaus; what is measured against the shaft is then not given.
 Anterior is where the patella lies, then refined: mediolateral is the tangent to both posterior condyles. Lateral is
 where the fibula lies; without it medial and lateral are not known and what depends on them is not measured, unless the
 side of the body is given.
@@ -24,7 +26,7 @@ from MultiJointSegLib.morphology.axes import (
     shaft_axis,
 )
 from MultiJointSegLib.morphology.fits import SphereFit, fit_sphere
-from MultiJointSegLib.morphology.frames import LandmarkMissing, perpendicular, unit
+from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, perpendicular, unit
 from MultiJointSegLib.morphology.landmarks import extreme_point, joint_point
 from MultiJointSegLib.surface.mesh import Surface
 
@@ -35,6 +37,7 @@ LARGEST_SHAFT_ERROR_DEG = 4.0
 """A shaft axis known less well is not used for angles; on short shafts the flare of the bone makes it wrong."""
 
 _CONDYLES = 0.65
+_ROUNDS, _STILL_DEG = 5, 0.01
 _PLATEAU_LEVEL = 0.3
 _PATCH_DEG = (-60.0, 15.0)
 """Part of a posterior condyle that its sphere is fitted to: direction of the normal above (+) or below (-) posterior.
@@ -191,14 +194,15 @@ def femur_frame(
     lateral = lateral_direction(surfaces, side)
     middle = femur.points_mm.mean(axis=0) if axis.shaft is None else axis.shaft.point_mm
     posterior = _posterior(surfaces, femur, superior, middle, axis.scale_mm)
-    rounds = 1 if axis.shaft is not None else 4
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         across, posterior, back, down = _condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
         spheres = _condyle_spheres(femur, superior, across, posterior, axis.scale_mm)
-        if axis.shaft is None:
-            # The line through the condyles is more telling than a rough direction along the bone.
-            superior = perpendicular(axis.outward, unit(spheres[1].center_mm - spheres[0].center_mm))
-            posterior = perpendicular(posterior, superior)
+        before = superior
+        superior = perpendicular(axis.outward, unit(spheres[1].center_mm - spheres[0].center_mm))
+        posterior = perpendicular(posterior, superior)
+        if angle_deg(before, superior) < _STILL_DEG:
+            break
+    across, posterior, back, down = _condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
     return FemurFrame(axis, superior, across, posterior, lateral is not None, back, down, spheres)
 
 

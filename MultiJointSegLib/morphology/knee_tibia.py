@@ -146,9 +146,13 @@ def tibiofemoral_angle(femur: FemurFrame, tibia: TibiaFrame) -> Found:
     """Valgus of the tibial against the femoral shaft axis in the coronal plane of the femur."""
     femur.need_side()
     shafts = {"femoral_shaft": shaft_line(femur), "tibial_shaft": tibial_shaft_line(tibia)}
-    coronal = tibia.superior - (tibia.superior @ femur.posterior) * femur.posterior
+
+    def lean_deg(direction: np.ndarray) -> float:
+        """Of a direction toward the hip, to medial."""
+        return float(np.degrees(np.arctan2(-direction @ femur.mediolateral, direction @ femur.superior)))
+
     # Seen from the front, the tibia's distal part deviates to the lateral side in valgus.
-    value = float(np.degrees(np.arctan2(-coronal @ femur.mediolateral, coronal @ femur.superior)))
+    value = lean_deg(-tibia.shaft.direction) - lean_deg(femur.shaft.direction)
     note = ""
     if flexion_deg(femur, tibia) > 30.0:
         note = f"The knee is flexed by {flexion_deg(femur, tibia):.0f} degrees: the angle depends on rotation too."

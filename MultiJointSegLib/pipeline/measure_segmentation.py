@@ -182,7 +182,7 @@ def measure_segmentation(
         with clock.stage("Reading the segmentation"):
             from MultiJointSegLib.morphology.from_segmentation import check_bodies, present_labels
 
-            labels, said = _read(source, reader, warnings)
+            labels, said = read_segmentation(source, reader, warnings)
             present_labels(labels)
             chosen = joint_of_labels(labels, joint)
             check_bodies(labels, chosen)
@@ -229,8 +229,25 @@ def _lighter(surfaces: Mapping[str, Surface], maximum_deviation_mm: float) -> di
     return {key: decimated(surface, maximum_deviation_mm).surface for key, surface in surfaces.items()}
 
 
-def _read(source: Path, reader: Callable[[Path], Volume] | None, warnings: list[str]) -> tuple[Volume, str | None]:
-    """The label map with the catalog's values, and the side that the segments' names say."""
+def read_segmentation(
+    source: Path, reader: Callable[[Path], Volume] | None, warnings: list[str]
+) -> tuple[Volume, str | None]:
+    """The label map with the catalog's values, and the side that the segments' names say.
+
+    Parameters
+    ----------
+    source
+        Label map, or .seg.nrrd whose segments are named as bones.
+    reader
+        See `measure_segmentation`.
+    warnings
+        Sentences about what was left out are added.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds no bone or unknown ones.
+    """
     from MultiJointSegLib.imaging.reading import read_label_map
 
     if reader is not None and source.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -38,10 +38,19 @@ class DrawingProcess:
         LPS mm.
     job
         Content of ``job.json``; without surfaces nothing is run.
+    arrays
+        More arrays for ``surfaces.npz``.
     """
 
-    def __init__(self, module: str, surfaces: Sequence[Surface], job: dict[str, object]) -> None:
+    def __init__(
+        self,
+        module: str,
+        surfaces: Sequence[Surface],
+        job: dict[str, object],
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         self._module, self._surfaces, self._job = module, surfaces, job
+        self._arrays = dict(arrays or {})
         self._folder = tempfile.TemporaryDirectory(prefix="multijointseg-", ignore_cleanup_errors=True)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +61,7 @@ class DrawingProcess:
 
     def __enter__(self) -> Self:
         if self._surfaces:
-            arrays = {}
+            arrays = self._arrays
             for number, surface in enumerate(self._surfaces):
                 arrays[f"points{number}"] = surface.points_mm
                 arrays[f"triangles{number}"] = surface.triangles

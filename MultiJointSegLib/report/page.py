@@ -22,7 +22,7 @@ METHODS = (
 )
 """The published methods that the module follows; see the model card for which of them made the model used."""
 
-_UNITS = {"mm2": "mm²", "mm3": "mm³", "deg": "°", "1": ""}
+UNITS = {"mm2": "mm²", "mm3": "mm³", "deg": "°", "1": ""}
 _TEMPLATE = "report.html.j2"
 
 
@@ -66,7 +66,7 @@ def _rows(content: ReportContent) -> list[_Row]:
                 name=m.name,
                 value="–" if m.value is None else format_value(m.value),
                 error="" if m.error_estimate is None else f"± {format_value(m.error_estimate)}",
-                unit=_UNITS.get(m.unit, m.unit),
+                unit=UNITS.get(m.unit, m.unit),
                 remark=remark,
             )
         )
@@ -80,7 +80,7 @@ def _landmarks(content: ReportContent, pictures: Mapping[str, bytes]) -> list[tu
         (
             data_address(pictures[m.key]),
             f"{names[m.bone] + ': ' if m.bone in names else ''}{m.name}, "
-            f"{format_value(m.value)} {_UNITS.get(m.unit, m.unit)}".rstrip(),
+            f"{format_value(m.value)} {UNITS.get(m.unit, m.unit)}".rstrip(),
         )
         for m in content.measurements
         if m.key in pictures and m.value is not None

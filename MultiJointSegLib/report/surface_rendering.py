@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - registers the classes that draw
 from PIL import Image
-from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 from vtkmodules.vtkRenderingCore import (
     vtkActor,
@@ -33,15 +34,18 @@ _DISTANCE_MM = 1000.0
 """From the bones to the viewer; without effect on the picture of a parallel projection."""
 
 
-def surface_actor(surface: Surface, color: tuple[int, int, int]) -> vtkActor:
-    """What draws one bone (LPS mm) in a color (RGB 0..255)."""
+def surface_actor(surface: Surface, color: tuple[int, int, int], point_colors: np.ndarray | None = None) -> vtkActor:
+    """What draws one bone (LPS mm) in a color (RGB 0..255), or each point in its own (uint8 (n, 3))."""
+    polydata = to_polydata(surface)
+    if point_colors is not None:
+        polydata.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(point_colors, np.uint8), deep=True))
     normals = vtkPolyDataNormals()
-    normals.SetInputData(to_polydata(surface))
+    normals.SetInputData(polydata)
     normals.SetFeatureAngle(_FEATURE_ANGLE_DEG)
     normals.SplittingOff()
     mapper = vtkPolyDataMapper()
     mapper.SetInputConnection(normals.GetOutputPort())
-    mapper.ScalarVisibilityOff()
+    mapper.SetScalarVisibility(point_colors is not None)
     actor = vtkActor()
     actor.SetMapper(mapper)
     look = actor.GetProperty()
@@ -66,6 +70,7 @@ def draw_surfaces(
     colors: list[tuple[int, int, int]],
     viewpoints: list[Viewpoint],
     size_px: tuple[int, int],
+    point_colors: Mapping[int, np.ndarray] | None = None,
 ) -> list[tuple[np.ndarray, float]]:
     """Parallel projections of surfaces on white.
 
@@ -77,6 +82,8 @@ def draw_surfaces(
         One picture is drawn from each.
     size_px
         Width and height.
+    point_colors
+        By number of the surface, a color of its own for each point: uint8 (n, 3).
 
     Returns
     -------
@@ -85,8 +92,8 @@ def draw_surfaces(
     """
     renderer = vtkRenderer()
     renderer.SetBackground(1, 1, 1)
-    for surface, color in zip(surfaces, colors, strict=True):
-        renderer.AddActor(surface_actor(surface, color))
+    for number, (surface, color) in enumerate(zip(surfaces, colors, strict=True)):
+        renderer.AddActor(surface_actor(surface, color, (point_colors or {}).get(number)))
     vtkLightKit().AddLightsToRenderer(renderer)
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
@@ -129,9 +136,11 @@ def main(folder: Path) -> None:
     """Read ``job.json`` and ``surfaces.npz`` in `folder`, write one PNG per view and ``done.json``."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     with np.load(folder / "surfaces.npz") as arrays:
-        surfaces = [Surface(arrays[f"points{n}"], arrays[f"triangles{n}"]) for n in range(len(job["colors"]))]
+        numbers = range(len(job["colors"]))
+        surfaces = [Surface(arrays[f"points{n}"], arrays[f"triangles{n}"]) for n in numbers]
+        point_colors = {n: arrays[f"colors{n}"] for n in numbers if f"colors{n}" in arrays}
     viewpoints = [Viewpoint(view["from_lps"], view["up_lps"]) for view in job["views"]]
-    pictures = draw_surfaces(surfaces, job["colors"], viewpoints, (job["width_px"], job["height_px"]))
+    pictures = draw_surfaces(surfaces, job["colors"], viewpoints, (job["width_px"], job["height_px"]), point_colors)
     done = {}
     for view, (picture, mm_per_px) in zip(job["views"], pictures, strict=True):
         Image.fromarray(picture).save(folder / f"{view['key']}.png")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
@@ -52,8 +53,14 @@ def _obj(surface: Surface, path: Path) -> None:
         np.savetxt(file, surface.triangles + 1, fmt="f %d %d %d")
 
 
-def _vtp(surface: Surface, path: Path) -> None:
+def _vtp(surface: Surface, path: Path, point_values: Mapping[str, np.ndarray] | None = None) -> None:
     polydata = to_polydata(surface)
+    for name, values in (point_values or {}).items():
+        array = numpy_to_vtk(np.ascontiguousarray(values, np.float32), deep=True)
+        array.SetName(name)
+        polydata.GetPointData().AddArray(array)
+    if point_values:
+        polydata.GetPointData().SetActiveScalars(next(iter(point_values)))
     for name, value in (("SPACE", "LPS"), ("UNIT", "mm")):
         text = vtkStringArray()
         text.SetName(name)
@@ -86,7 +93,7 @@ SURFACE_FORMATS = tuple(ending.removeprefix(".") for ending in _WRITERS)
 """What `write_surface` can write."""
 
 
-def write_surface(surface: Surface, path: Path) -> Path:
+def write_surface(surface: Surface, path: Path, point_values: Mapping[str, np.ndarray] | None = None) -> Path:
     """Write a surface; the format follows the name: .stl and .ply (binary), .obj (text), .vtp (XML), .glb (glTF).
 
     Every format states "LPS" and "mm" in its header, comment or field data; in glTF, which is in meters by definition,
@@ -99,6 +106,8 @@ def write_surface(surface: Surface, path: Path) -> Path:
         LPS mm.
     path : Path
         Its folder must exist.
+    point_values : mapping of str to float ndarray of shape (n,), optional
+        Named values at the points; only .vtp can hold them.
 
     Returns
     -------
@@ -116,6 +125,8 @@ def write_surface(surface: Surface, path: Path) -> Path:
         raise InputError(
             f"Surfaces are written as {', '.join(_WRITERS)}, not '{path.suffix}'. Choose one of these endings."
         )
+    if point_values and path.suffix.lower() != ".vtp":
+        raise InputError(f"Values at points are written as .vtp, not '{path.suffix}'. Choose that ending.")
     try:
         handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
     except OSError as error:
@@ -125,7 +136,10 @@ def write_surface(surface: Surface, path: Path) -> Path:
     os.close(handle)
     temporary = Path(name)
     try:
-        write(surface, temporary)
+        if point_values:
+            _vtp(surface, temporary, point_values)
+        else:
+            write(surface, temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from vtkmodules.vtkIOGeometry import vtkSTLReader
 
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
@@ -14,7 +15,7 @@ from MultiJointSegLib.phantom.ankle import build_ankle
 from MultiJointSegLib.phantom.field import sample_shape
 from MultiJointSegLib.phantom.growth import growth_at
 from MultiJointSegLib.surface.extraction import surface_from_probability
-from MultiJointSegLib.surface.mesh import Surface
+from MultiJointSegLib.surface.mesh import Surface, from_polydata
 
 SPACING_MM = 1.6
 BONES = {2: "tibia", 5: "talus", 6: "calcaneus"}
@@ -62,6 +63,7 @@ def test_dome_and_axes_of_known_truth(ankle, measured, seed):
     cosine = np.dot(truth["tibial_shaft_direction"], truth["talar_dome_axis_direction"])
     frontal = measured["ankle_frontal_tibiotalar_angle"]
     assert frontal.value == pytest.approx(np.degrees(np.arccos(cosine)), abs=1.5)
+    assert measured["talus_dome_radius"].value == pytest.approx(truth["talar_dome_radius_mm"], rel=0.03)
     # Tibia and dome of the phantom are concentric, 3.4 mm apart.
     assert measured["ankle_tibiotalar_distance_mean"].value == pytest.approx(3.4, abs=0.3)
     assert measured["ankle_tibiotalar_distance_sd"].value < 0.5
@@ -121,3 +123,23 @@ def test_missing_and_cut_bones_are_reasons(ankle):
     found = values(measure_ankle(surfaces, {**edges, "calcaneus": cut}))
     assert "cut off" in found["calcaneus_length"].reason
     assert found["talus_length"].value is not None
+
+
+def test_a_real_ankle(shared_data):
+    """The dome's axis of an adult leans 74 to 94 degrees to the tibia (Inman); both sides are mirror images."""
+    found = []
+    for side in ("left", "right"):
+        names = {"tibia": "knee", "talus": "ankle", "calcaneus": "ankle"}
+        surfaces = {}
+        for bone, joint in names.items():
+            reader = vtkSTLReader()
+            reader.SetFileName(str(shared_data / joint / "meshes" / f"bmf_{side}_{bone}.stl"))
+            reader.Update()
+            surfaces[bone] = from_polydata(reader.GetOutput())
+        found.append(values(measure_ankle(surfaces)))
+    assert {key for key, m in found[0].items() if m.value is None} == {"calcaneus_pitch"}
+    assert 86.0 < found[0]["ankle_frontal_tibiotalar_angle"].value < 106.0
+    assert 15.0 < found[0]["talus_dome_radius"].value < 25.0
+    for key, m in found[0].items():
+        if m.value is not None:
+            assert found[1][key].value == pytest.approx(m.value, abs=0.3), key

@@ -9,7 +9,9 @@ from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
 from MultiJointSegLib.morphology.knee import measure_knee
+from MultiJointSegLib.morphology.label_check import side_conflict, side_from_bones, swapped_labels
 from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.morphology.measures import measure_surfaces
 from MultiJointSegLib.phantom.field import sample_shape
 from MultiJointSegLib.phantom.growth import growth_at
 from MultiJointSegLib.phantom.knee import build_knee
@@ -120,6 +122,59 @@ def test_without_fibula_medial_and_lateral_are_not_guessed(knee, measured):
         assert found[key].value is None
         assert "fibula" in found[key].reason
     assert found["femur_sulcus_angle"].value == pytest.approx(measured["femur_sulcus_angle"].value, abs=0.05)
+
+
+def cropped(case: Case, low_mm: float, high_mm: float) -> tuple[dict[str, Surface], dict[str, FieldEdge | None]]:
+    """The knee as a smaller field of view shows it: closed by planes at two heights, which are cuts."""
+    surfaces, edges = {}, {}
+    for key, surface in case[0].items():
+        points = surface.points_mm.copy()
+        points[:, 2] = np.clip(points[:, 2], low_mm, high_mm)
+        flat = np.isclose(points[:, 2], low_mm) | np.isclose(points[:, 2], high_mm)
+        surfaces[key] = Surface(points, surface.triangles)
+        on_edge = flat[surface.triangles].all(axis=1)
+        edges[key] = FieldEdge(float(on_edge.sum()), 0.0, on_edge)
+    return surfaces, edges
+
+
+def test_a_short_field_of_view_keeps_what_needs_no_shaft(knee, measured):
+    surfaces, edges = cropped(knee, -62.0, 62.0)
+    found = values(measure_knee(surfaces, edges))
+    for key in ("femur_alldfa", "tibia_ampta", "tibia_medial_posterior_slope", "knee_tibiofemoral_angle"):
+        assert found[key].value is None
+        assert "shaft" in found[key].reason
+    accepted = {
+        "femur_bicondylar_width": 1.5,
+        "tibia_plateau_width": 1.5,
+        "femur_condyle_center_distance": 0.5,
+        "patella_length": 1.5,
+        "patella_width": 1.5,
+        "patella_tuberosity_distance": 3.0,
+        "knee_tt_tg": 3.0,
+    }
+    for key, limit in accepted.items():
+        assert found[key].value == pytest.approx(measured[key].value, abs=limit), key
+    assert "Too little of the shaft" in found["tibia_plateau_width"].note
+    # A field of view that ends above the tuberosity does not show it.
+    above = values(measure_knee(*cropped(knee, -32.0, 62.0)))
+    assert "tuberosity" in above["knee_tt_tg"].reason
+
+
+def test_the_side_stands_in_for_the_fibula_and_is_checked(knee, measured):
+    surfaces = {key: s for key, s in knee[0].items() if key != "fibula"}
+    found = values(measure_knee(surfaces, knee[1], "left"))
+    assert found["femur_alldfa"].value == pytest.approx(measured["femur_alldfa"].value, abs=0.05)
+    assert side_from_bones(knee[0], "knee") == "left"
+    assert side_conflict(knee[0], "knee", "left") == ""
+    assert "left knee" in side_conflict(knee[0], "knee", "right")
+
+
+def test_swapped_labels_are_told(knee):
+    surfaces = {**knee[0], "femur": knee[0]["tibia"], "tibia": knee[0]["femur"]}
+    assert swapped_labels(knee[0], "knee") == ""
+    assert "seem to be swapped" in swapped_labels(surfaces, "knee")
+    of_joint = [m for m in measure_surfaces(surfaces, joint="knee") if m.key == "knee_flexion"]
+    assert "swapped" in of_joint[0].reason
 
 
 def test_cut_shaft_and_missing_bones_are_reasons(knee):

@@ -10,9 +10,11 @@ from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.field_of_view import field_edge
+from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, fit_head
 from MultiJointSegLib.morphology.measures import measure_surfaces
 from MultiJointSegLib.morphology.shoulder import measure_shoulder
 from MultiJointSegLib.morphology.shoulder_glenoid import find_glenoid, unit
+from MultiJointSegLib.morphology.shoulder_humerus import retroversion
 from MultiJointSegLib.morphology.shoulder_scapula import scapular_axes
 from MultiJointSegLib.phantom import sdf
 from MultiJointSegLib.phantom import shoulder as phantom_shoulder
@@ -170,8 +172,11 @@ def test_missing_bones(built):
     assert measure_shoulder({}) == []
     for bone in ("humerus", "scapula"):
         result = measure_shoulder({bone: built.surfaces[bone]})
-        assert len(result) == 8
-        assert all(m.value is None and "missing" in m.reason for m in result)
+        assert len(result) == 10
+        of_elbow = result[-1]
+        assert all(m.value is None and "missing" in m.reason for m in result[:-1])
+        assert of_elbow.key == "humerus_retroversion"
+        assert ("missing" if bone == "scapula" else "epicondyles") in of_elbow.reason
 
 
 def test_a_ball_has_no_glenoid(ellipsoid):
@@ -197,3 +202,18 @@ def test_a_real_scapula(shared_data):
     assert -8.0 < np.degrees(np.arctan2(-above @ axes.lateral, above @ axes.up)) < 20.0
     # Root of the spine, looked up in a picture of the bone.
     assert 85.0 < np.linalg.norm(glenoid.center_mm - axes.medial_mm) < 125.0
+
+
+def test_retroversion_of_a_whole_real_humerus(shared_data):
+    """Cadavers of Boileau and Walch 1997: -7 to 48 degrees; the same on either side."""
+    reader = vtkSTLReader()
+    reader.SetFileName(str(shared_data / "shoulder/meshes/pybiomech_humerus.stl"))
+    reader.Update()
+    humerus = from_polydata(reader.GetOutput())
+    values = []
+    for flip in (1.0, -1.0):
+        bone = humerus.transformed(np.diag([flip, 1.0, 1.0, 1.0]))
+        head = fit_head(bone, smallest_coverage=SMALLEST_COVERAGE["humerus"])
+        values.append(retroversion(bone, head, None).value)
+    assert -7.0 < values[0] < 48.0
+    assert values[1] == pytest.approx(values[0], abs=0.1)
