@@ -159,6 +159,15 @@ def _measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-pictures", action="store_true", help="do not draw the landmarks on the bones")
 
 
+def _compare(parser: argparse.ArgumentParser) -> None:
+    what = "result folder of segment or measure, or a segmentation"
+    parser.add_argument("first", metavar="FIRST", help=what)
+    parser.add_argument("second", metavar="SECOND", help=f"{what}; changes are second minus first")
+    _output(parser, "folder for the tables, the page and the colored surfaces")
+    parser.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
+    parser.add_argument("--mirror", action="store_true", help="the second is of the other side of the body: mirror it")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser; each command stores its name in ``command``."""
     parser = _Parser(
@@ -200,6 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
     detect.add_argument("input", metavar="INPUT", help=_INPUT_HELP)
 
     _measure(command("measure", "measure the bones of a segmentation"))
+    _compare(command("compare", "compare two examinations of one joint: measures, and the shape of each bone"))
 
     _revise(command("revise", "measure a corrected segmentation again, and write its report"))
 
