@@ -1,13 +1,14 @@
 """What a global mask is worth: as the only input, and beside the image; learning curves over 1, 2, 4, 8 and all cases.
 
-``python Testing/Benchmarks/masks.py hip_mr|knee|phantoms [--data FOLDER] [-o FOLDER] [--steps 250] [--draws 1]
-[--cases 1 2 4 8 10] [--sources skin bone organ oracle] [--pictures FOLDER]``
+``python Testing/Benchmarks/masks.py hip_mr|knee|phantoms [--data FOLDER] [-o FOLDER] [--steps 250] [--draws 2]
+[--workers 2] [--cases 1 2 4 8 10] [--sources skin bone organ oracle] [--arms image mask image+mask] [--pictures DIR]``
 
-Every arm sees the same training cases, the same slices in the same order with the same random changes, and starts from
-the same seed; the same unseen cases test. The bones of the source `bone` come from the image-only arm: for the test
-cases the one trained on the same n cases, for each training case one that did not train on it (two halves of the cases;
-of a single case, two halves of its slices). The outline of `organ` is made from the truth, standing for one that a
-reader draws; `oracle` is the truth's union. Neither is automatic.
+The defaults are for two cores. Draws differ in the order of the training cases and in all seeds; within a draw every
+arm sees the same training cases, the same slices in the same order with the same random changes, and starts from the
+same seed; the same unseen cases test. The bones of the source `bone` come from the image-only arm: for the test cases
+the one trained on the same n cases, for each training case one that did not train on it (two halves of the cases; of a
+single case, two halves of its slices). The outline of `organ` is made from the truth, standing for one that a reader
+draws; `oracle` is the truth's union. Neither is automatic.
 
 Writes ``masks_<task>.json`` (every value), ``masks_<task>.md`` (tables) and ``masks_<task>.png`` (learning curves);
 ``--pictures`` adds test slices, which are patients' and not for publication.
@@ -17,7 +18,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +64,8 @@ class Experiment:
             cases = [self.task.train[index] for index in order[:n]]
             image_net = None
             if IMAGE_ARM in arms or "bone" in sources:
-                image_net = self.train_arm(IMAGE_ARM, cases, n, draw, [_image(c) for c in cases], IMAGE_CHANNELS)
+                stacks = [_image(c) for c in cases]
+                image_net = self.train_arm(IMAGE_ARM, n, draw, stacks, IMAGE_CHANNELS)
                 self.judge(IMAGE_ARM, n, draw, image_net, {c.name: _image(c).inputs for c in self.task.test})
             for source in sources:
                 coarse = self.coarse_masks(cases, image_net, n, draw) if source == "bone" else {}
@@ -95,14 +100,12 @@ class Experiment:
 
         own = 0 if arm == "mask" else IMAGE_CHANNELS
         stacks = [SliceStack(inputs(c), c.target, _sagittal(c)) for c in cases]
-        network = self.train_arm(name, cases, n, draw, stacks, own)
+        network = self.train_arm(name, n, draw, stacks, own)
         self.judge(name, n, draw, network, {c.name: inputs(c) for c in self.task.test})
 
-    def train_arm(
-        self, name: str, cases: list[Case], n: int, draw: int, stacks: list[SliceStack], own: int
-    ) -> SharedUNet:
+    def train_arm(self, name: str, n: int, draw: int, stacks: list[SliceStack], own: int) -> SharedUNet:
         """Train one arm from the draw's seed."""
-        started = time.monotonic()
+        started = time.process_time()
         torch.manual_seed(SEED + draw)
         more = stacks[0].inputs.shape[1] - own
         network = SharedUNet(
@@ -110,9 +113,9 @@ class Experiment:
         )
         settings = FitSettings(steps=self.steps, pixel_mm=self.task.pixel_mm, image_channels=own, seed=SEED + draw)
         losses = fit(network, stacks, settings)
-        took = time.monotonic() - started
+        took = time.process_time() - started
         self.seconds[f"{name} n={n} draw={draw}"] = round(took, 1)
-        print(f"n={n:2d} draw {draw} {name}: loss {np.mean(losses[-10:]):.3f}, {took:.0f} s", flush=True)
+        print(f"n={n:2d} draw {draw} {name}: loss {np.mean(losses[-10:]):.3f}, {took:.0f} s of a core", flush=True)
         return network
 
     def coarse_masks(self, cases: list[Case], image_net: SharedUNet, n: int, draw: int) -> dict[str, Volume]:
@@ -126,14 +129,14 @@ class Experiment:
             for held in (0, 1):
                 part = halves[1 - held]
                 stack = SliceStack(whole.inputs[part], whole.target[part], whole.sagittal)
-                network = self.train_arm(f"first pass without half {held + 1}", cases, n, draw, [stack], IMAGE_CHANNELS)
+                network = self.train_arm(f"first pass without half {held + 1}", n, draw, [stack], IMAGE_CHANNELS)
                 answer[held] = predict_stack(network, whole.inputs[halves[held]])
             classes, _ = case.slices.grid.argmax_to_native(np.concatenate(answer))
             return coarse | {case.name: case.labels.with_array(classes)}
         for held in (0, 1):
             kept = [c for index, c in enumerate(cases) if index % 2 != held]
             stacks = [_image(c) for c in kept]
-            network = self.train_arm(f"first pass without half {held + 1}", kept, n, draw, stacks, IMAGE_CHANNELS)
+            network = self.train_arm(f"first pass without half {held + 1}", n, draw, stacks, IMAGE_CHANNELS)
             for case in cases[held::2]:
                 coarse[case.name] = self.labels(network, case, _image(case).inputs)
         return coarse
@@ -210,56 +213,118 @@ def write_pictures(experiment: Experiment, folder: Path) -> None:
         canvas.print_png(folder / f"{arm.replace('+', '_').replace(' ', '_')}_n{n}.png")
 
 
+@dataclass(frozen=True)
+class Work:
+    """One draw of one task, for one process."""
+
+    task: str
+    joint: str
+    data: Path
+    pixel_mm: float
+    steps: int
+    draw: int
+    counts: tuple[int, ...]
+    sources: tuple[str, ...]
+    arms: tuple[str, ...]
+    encodings: tuple[str, ...]
+    test: int | None
+    pictures: Path | None
+
+
+def run_work(work: Work) -> tuple[Work, str, int, list[dict], dict[str, float]]:
+    """Cut the cases and run one draw; the task's name, number of test cases, rows, seconds of a core per training."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    if work.task == "hip_mr":
+        task = hip_mr(work.data, work.pixel_mm)
+    elif work.task == "knee":
+        task = knee_labels(work.data, work.pixel_mm)
+    else:
+        task = phantoms(work.joint, work.pixel_mm)
+    if work.test:
+        del task.test[work.test :]
+    experiment = Experiment(task, work.steps, "position")
+    experiment.run_draw(work.draw, list(work.counts), list(work.sources), list(work.arms), list(work.encodings))
+    if work.pictures and work.draw == 0:
+        write_pictures(experiment, work.pictures / task.name.replace(" ", "_"))
+    return work, task.name, len(task.test), experiment.rows, experiment.seconds
+
+
+DEFAULTS = {
+    "hip_mr": (
+        5.5,
+        [1, 2, 4, 8, 10],
+        ["skin", "bone", "organ", "oracle"],
+        ["image", "mask", "image+mask"],
+        ["position"],
+    ),
+    "knee": (2.5, [1, 2, 4, 8], ["oracle"], ["mask"], ["position", "binary"]),
+    "phantoms": (3.0, [1, 2, 4, 8], ["skin"], ["mask"], ["position", "binary"]),
+}
+"""Pixel in mm, numbers of training cases, sources, arms and encodings of each task."""
+
+
 def main() -> None:
     """Run one experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", choices=("hip_mr", "knee", "phantoms"))
+    parser.add_argument("task", choices=tuple(DEFAULTS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("-o", "--output", type=Path, default=Path("Resources/Benchmarks"))
     parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--draws", type=int, default=1, help="orders of the training cases")
+    parser.add_argument("--draws", type=int, default=2, help="orders of the training cases")
+    parser.add_argument("--workers", type=int, default=2, help="processes, each on one core")
     parser.add_argument("--cases", type=int, nargs="+")
     parser.add_argument("--sources", nargs="+", choices=("skin", "bone", "organ", "oracle"))
+    parser.add_argument("--arms", nargs="+", choices=("image", "mask", "image+mask"))
     parser.add_argument("--joints", nargs="+", default=["ankle", "knee", "shoulder"], help="of the phantoms")
     parser.add_argument("--pixel-mm", type=float)
     parser.add_argument("--test", type=int, help="only so many test cases, to try it out")
     parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
-    torch.set_flush_denormal(True)
     started = time.monotonic()
-    if arguments.task == "hip_mr":
-        tasks = [hip_mr(arguments.data, arguments.pixel_mm or 5.5)]
-        counts, sources = arguments.cases or [1, 2, 4, 8, 10], arguments.sources or ["skin", "bone", "organ", "oracle"]
-        arms, encodings = [IMAGE_ARM, "mask", "image+mask"], ["position"]
-    elif arguments.task == "knee":
-        tasks = [knee_labels(arguments.data, arguments.pixel_mm or 2.5)]
-        counts, sources = arguments.cases or [1, 2, 4, 8], ["oracle"]
-        arms, encodings = ["mask"], ["position", "binary"]
-    else:
-        tasks = [phantoms(joint, arguments.pixel_mm or 3.0) for joint in arguments.joints]
-        counts, sources = arguments.cases or [1, 2, 4, 8], arguments.sources or ["skin"]
-        arms, encodings = ["mask"], ["position", "binary"]
-    done = []
-    for task in tasks:
-        if arguments.test:
-            del task.test[arguments.test :]
-        experiment = Experiment(task, arguments.steps, "position")
-        print(f"{task.name}: cut after {time.monotonic() - started:.0f} s", flush=True)
-        for draw in range(arguments.draws):
-            experiment.run_draw(draw, counts, sources, arms, encodings)
-        done.append(summarize(task.name, experiment.rows, experiment.seconds))
-        if arguments.pictures:
-            write_pictures(experiment, arguments.pictures / task.name.replace(" ", "_"))
+    pixel_mm, counts, sources, arms, encodings = DEFAULTS[arguments.task]
+    works = [
+        Work(
+            task=arguments.task,
+            joint=joint,
+            data=arguments.data,
+            pixel_mm=arguments.pixel_mm or pixel_mm,
+            steps=arguments.steps,
+            draw=draw,
+            counts=tuple(arguments.cases or counts),
+            sources=tuple(arguments.sources or sources),
+            arms=tuple(arguments.arms or arms),
+            encodings=tuple(encodings),
+            test=arguments.test,
+            pictures=arguments.pictures,
+        )
+        for joint in (arguments.joints if arguments.task == "phantoms" else [""])
+        for draw in range(arguments.draws)
+    ]
+    rows: dict[str, list[dict]] = {}
+    seconds: dict[str, dict[str, float]] = {}
+    tested: dict[str, int] = {}
+    with ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for finished in as_completed([pool.submit(run_work, work) for work in works]):
+            _, name, count, found, took = finished.result()
+            rows.setdefault(name, []).extend(found)
+            seconds.setdefault(name, {}).update(took)
+            tested[name] = count
+    names = sorted(rows)
+    for name in names:
+        rows[name].sort(key=lambda row: row["draw"])  # stable: the order of the arms stays
     about = {
-        "command": f"masks.py {arguments.task} --steps {arguments.steps} --draws {arguments.draws}",
+        "task": arguments.task,
         "steps": arguments.steps,
         "draws": arguments.draws,
-        "pixel_mm": tasks[0].pixel_mm,
-        "test_cases": len(tasks[0].test),
+        "pixel_mm": works[0].pixel_mm,
+        "test_cases": tested,
         "minutes": round((time.monotonic() - started) / 60, 1),
-        "threads": torch.get_num_threads(),
+        "core_minutes_of_training": round(sum(sum(s.values()) for s in seconds.values()) / 60, 1),
+        "workers": arguments.workers,
         "torch": torch.__version__,
     }
+    done = [summarize(name, rows[name], seconds[name]) for name in names]
     write_results(arguments.output / f"masks_{arguments.task}", about, done)
     print(json.dumps(about, indent=1))
 
