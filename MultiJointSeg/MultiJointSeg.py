@@ -96,12 +96,14 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
+        self.logic.parts.warming.start()
 
     def cleanup(self) -> None:
         """End what runs and stop observing; called before the widget is destroyed, so also at a reload."""
         self.removeObservers()
         self.setParameterNode(None)
         if self.form:
+            self.logic.parts.warming.stop()
             self.form.close()
 
     def onReload(self) -> None:

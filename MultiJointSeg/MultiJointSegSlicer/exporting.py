@@ -150,7 +150,7 @@ def _write_input(nodes: SceneNodes, dicom_files: Sequence[Path], folder: Path) -
     write_volume(on_grid(labels_from_node(nodes.segmentation), volume.geometry), folder / "labels.nii")
     (folder / "surfaces").mkdir()
     for key, model in nodes.models.items():
-        write_surface(surface_from_node(model), folder / "surfaces" / f"{key}.vtp")
+        write_surface(surface_from_node(model), folder / "surfaces" / f"{key}.ply")
     (folder / "run.json").write_text(nodes.segmentation.GetAttribute(RUN_ATTRIBUTE), encoding="utf-8")
     acceptance = acceptance_of(nodes.segmentation)
     arguments = ["revise", str(folder / "labels.nii"), "-o", str(folder / "result")]

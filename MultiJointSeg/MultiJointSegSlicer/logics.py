@@ -11,6 +11,7 @@ from MultiJointSegSlicer.exporting import Exporting
 from MultiJointSegSlicer.job.job import Job, Timer
 from MultiJointSegSlicer.remeasuring import Remeasuring
 from MultiJointSegSlicer.segmenting import Ensures, SegmentationLogic
+from MultiJointSegSlicer.warming import Warming
 
 
 class Logics:
@@ -50,5 +51,6 @@ class Logics:
         self.segmentation = SegmentationLogic(scene, job(), installer=installer)
         self.remeasuring = Remeasuring(scene, SegmentationWatch(make_timer()), job())
         self.markups = MarkupWatch()
+        self.warming = Warming(make_timer())
         self.exporting = Exporting(job(), dicom_files)
         self.batch = BatchLogic(job(), installer)

@@ -142,7 +142,7 @@ class Remeasuring:
             from MultiJointSegLib.surface.reading import read_surface
 
             surfaces = {}
-            for path in sorted((folder / "result" / "surfaces").glob("*.vtp")):
+            for path in sorted((folder / "result" / "surfaces").glob("*.ply")):
                 surfaces[path.stem] = read_surface(path)
                 yield
             bones = anatomy.joint(str(data["joint"])).bones
@@ -192,13 +192,14 @@ def _write_input(nodes: SceneNodes, joint: str, changed: set[str], present: set[
 
     # Not compressed: it is read once, on this machine, and compressing would block the window.
     labels = labels_from_node(nodes.segmentation)
-    values = set(np.unique(labels.array).tolist())
+    # Counting is many times faster than np.unique, which sorts.
+    values = set(np.flatnonzero(np.bincount(labels.array.ravel(), minlength=256)).tolist())
     present |= {bone.key for bone in anatomy.all_bones() if bone.label in values}
     write_volume(labels, folder / "labels.nii")
     (folder / "surfaces").mkdir()
     for key, model in nodes.models.items():
         if key not in changed and model.GetScene() is not None:
-            write_surface(surface_from_node(model), folder / "surfaces" / f"{key}.vtp")
+            write_surface(surface_from_node(model), folder / "surfaces" / f"{key}.ply")
     chosen = ["--joint", joint] if joint else []
     given = ["--surfaces", str(folder / "surfaces")]
     return ["revise", str(folder / "labels.nii"), "-o", str(folder / "result"), *chosen, *given, "--progress-json"]

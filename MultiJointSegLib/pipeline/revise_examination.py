@@ -57,11 +57,11 @@ def measure_again(
     segmentation
         Label map with the catalog's values, or ``.seg.nrrd``.
     output
-        Folder to make: surfaces/<bone>.vtp of the bones that had none, and the measurements.
+        Folder to make: surfaces/<bone>.ply of the bones that had none, and the measurements.
     joint
         "auto" to tell it from the bones, or a joint key.
     surfaces
-        Folder of the surfaces of bones that were not corrected (<bone>.vtp or <bone>.stl, LPS mm); they are taken as
+        Folder of the surfaces of bones that were not corrected (<bone>.ply, .vtp or .stl, LPS mm); they are taken as
         they are, since a surface from the network's probabilities is finer than one from a mask.
     overwrite
         Replace an earlier result in `output`, after success.
@@ -92,7 +92,7 @@ def measure_again(
 
             (folder / names.SURFACES_NAME).mkdir()
             for key in remade:
-                write_surface(found[key], folder / names.SURFACES_NAME / f"{key}.vtp")
+                write_surface(found[key], folder / names.SURFACES_NAME / f"{key}.ply")
             write_measurements(
                 measurements, folder / names.MEASUREMENTS_CSV_NAME, folder / names.MEASUREMENTS_JSON_NAME
             )
@@ -201,7 +201,7 @@ def _given_surfaces(folder: str | Path | None, joint: anatomy.Joint, labels: Vol
         bone.key: path
         for bone in joint.bones
         if bone.label in present
-        for path in (Path(folder) / f"{bone.key}{ending}" for ending in (".stl", ".vtp"))
+        for path in (Path(folder) / f"{bone.key}{ending}" for ending in (".stl", ".vtp", ".ply"))
         if path.is_file()
     }
     return {key: read_surface(path) for key, path in paths.items()}

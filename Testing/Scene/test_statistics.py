@@ -1,6 +1,6 @@
 """The bone's measures in Segment Statistics, with small stand-ins for Slicer's classes of that module."""
 
-# ruff: noqa: N802, N803, N815, RUF012 - the names are Slicer's
+# ruff: noqa: N803, N815, RUF012 - the names are Slicer's
 
 import importlib
 import importlib.util

@@ -34,6 +34,22 @@ def write_box(corners: Any, path: Path) -> None:
     path.write_text("\n".join([*rows, "endsolid box"]) + "\n", encoding="ascii")
 
 
+def write_ball(corners: Any, path: Path, *, steps: int = 160) -> None:
+    """Write an ellipsoid between two corners, LPS mm, as a binary STL of `2 * steps**2` triangles."""
+    import numpy as np
+
+    low, high = np.asarray(corners)
+    a, b = np.meshgrid(np.linspace(0, np.pi, steps + 1), np.linspace(0, 2 * np.pi, steps + 1), indexing="ij")
+    points = np.stack([np.sin(a) * np.cos(b), np.sin(a) * np.sin(b), np.cos(a)], axis=-1) * (high - low) / 2
+    points += (low + high) / 2
+    quads = points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]
+    first, second = np.stack(quads[:3], axis=2), np.stack([quads[0], quads[2], quads[3]], axis=2)
+    record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+    triangles = np.zeros(2 * steps**2, record)
+    triangles["corners"] = np.concatenate([first.reshape(-1, 3, 3), second.reshape(-1, 3, 3)])
+    path.write_bytes(b"ball".ljust(80) + np.uint32(len(triangles)).tobytes() + triangles.tobytes())
+
+
 def segment(source: Path, output: Path, joint: str) -> dict:
     import numpy as np
 
@@ -59,7 +75,10 @@ def segment(source: Path, output: Path, joint: str) -> dict:
         kji = np.argwhere(labels.array == anatomy.bone(key).label)
         corners = np.sort(labels.geometry.index_to_point(np.array([kji.min(axis=0), kji.max(axis=0)])[:, ::-1]), axis=0)
         ends[key] = corners
-        write_box(corners, output / "surfaces" / f"{key}.stl")
+        if os.environ.get("FAKE_LIBRARY") == "large":
+            write_ball(corners, output / "surfaces" / f"{key}.stl")
+        else:
+            write_box(corners, output / "surfaces" / f"{key}.stl")
     low, high = ends["femur"]
     write_measurements(
         [
@@ -123,11 +142,11 @@ def revise(source: Path, output: Path, given: Path) -> dict:
         )
         volume_mm3 = len(kji) * labels.geometry.voxel_volume_mm3
         measurements.append(Measurement(f"{bone.key}_volume", "Volume", bone.key, volume_mm3, "mm3", "Of the mask."))
-        if not (given / f"{bone.key}.vtp").is_file():
+        if not (given / f"{bone.key}.ply").is_file():
             corners = np.array([[(low, high)[(n >> a) & 1][a] for a in range(3)] for n in range(8)])
             faces = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5))
             triangles = np.array([t for a, b, c, d in faces for t in ((a, b, c), (a, c, d))])
-            write_surface(Surface(corners, triangles), output / "surfaces" / f"{bone.key}.vtp")
+            write_surface(Surface(corners, triangles), output / "surfaces" / f"{bone.key}.ply")
             remade.append(bone.key)
     write_measurements(measurements, output / "measurements.csv", output / "measurements.json")
     return {"joint": "knee", "remade": remade}

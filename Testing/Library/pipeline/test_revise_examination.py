@@ -52,8 +52,8 @@ def value(measurements, key):
 def test_only_corrected_bones_get_new_surfaces(a_case) -> None:
     kept = measure_again(a_case / "labels.nii.gz", a_case / "out", joint="knee", surfaces=a_case / "surfaces")
     assert kept.remade == ("femur",)
-    assert [path.name for path in (a_case / "out" / "surfaces").iterdir()] == ["femur.vtp"]
-    assert len(read_surface(a_case / "out" / "surfaces" / "femur.vtp").triangles)
+    assert [path.name for path in (a_case / "out" / "surfaces").iterdir()] == ["femur.ply"]
+    assert len(read_surface(a_case / "out" / "surfaces" / "femur.ply").triangles)
     all_new = measure_again(a_case / "labels.nii.gz", a_case / "new", joint="knee")
     assert all_new.remade == ("femur", "tibia")
     assert value(kept.measurements, "femur_volume") == pytest.approx(value(all_new.measurements, "femur_volume"))
