@@ -156,6 +156,11 @@ def _measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deviation", type=_positive, metavar="MM", help="write fewer triangles, at most MM from the surface measured"
     )
+    parser.add_argument(
+        "--pixel-error",
+        action="store_true",
+        help="measure with outlines one pixel wider and narrower too: errors contain an unsure outline",
+    )
     parser.add_argument("--no-pictures", action="store_true", help="do not draw the landmarks on the bones")
 
 
