@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
             surface_format=arguments.format,
             maximum_deviation_mm=arguments.deviation,
             pictures=not arguments.no_pictures,
+            pixel_error=arguments.pixel_error,
             overwrite=arguments.overwrite,
             progress=progress,
             reader=read_slicer_segmentation,

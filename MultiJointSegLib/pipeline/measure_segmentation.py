@@ -133,6 +133,7 @@ def measure_segmentation(
     surface_format: str = "stl",
     maximum_deviation_mm: float | None = None,
     pictures: bool = True,
+    pixel_error: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
     reader: Callable[[Path], Volume] | None = None,
@@ -156,6 +157,8 @@ def measure_segmentation(
         Write lighter surfaces, at most this far from the ones measured; all triangles if None.
     pictures
         Draw each measurement's landmarks on the bones.
+    pixel_error
+        Measure twice more, with outlines one pixel wider and narrower, so that the errors contain an unsure outline.
     overwrite
         Replace an earlier result in `output`, after success.
     progress
@@ -191,11 +194,15 @@ def measure_segmentation(
             from MultiJointSegLib.surface.extraction import bone_surfaces
 
             surfaces = bone_surfaces(labels, chosen.bones, None, progress=span)
-        with clock.stage("Measuring"):
+        with clock.stage("Measuring") as span:
             from MultiJointSegLib.morphology.label_check import side_conflict, side_from_bones, swapped_labels
             from MultiJointSegLib.morphology.measures import measure_surfaces
 
             measurements = measure_surfaces(surfaces, joint=chosen.key, labels=labels, side=side)
+            if pixel_error:
+                from MultiJointSegLib.morphology.repeatability import with_pixel_error
+
+                measurements = with_pixel_error(measurements, labels, chosen.key, side=side, progress=span)
             found = (swapped_labels(surfaces, chosen.key), side_conflict(surfaces, chosen.key, side))
             warnings += [sentence for sentence in found if sentence]
             side = side or side_from_bones(surfaces, chosen.key)
