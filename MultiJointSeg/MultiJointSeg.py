@@ -346,6 +346,76 @@ class MultiJointSegTest(ScriptedLoadableModuleTest):
         segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
         self.assertIsNotNone(segmentation.GetNodeReference("referenceImageGeometryRef"))
 
+    def test_resultIsCorrectedAcceptedMeasuredAndExported(self) -> None:
+        """The editor opens here, an edit is measured again, a person accepts, and files are written."""
+        widget = self.widget()
+        widget.ui.sampleButton.click()
+        parts = widget.logic.parts
+        self.waitUntilIdle(parts.segmentation.job)
+        self.assertEqual(parts.segmentation.job.state.value, "finished", parts.segmentation.job.sentence)
+        nodes = widget.form.results.nodes
+        widget.ui.uncertaintyCheckBox.click()
+        composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        self.assertEqual(composite.GetLabelVolumeID(), nodes.uncertainty.GetID())
+        widget.ui.boneTable.cellClicked(0, 0)
+        widget.ui.correctButton.click()
+        editor = widget.form.correction.editor
+        self.assertEqual(editor.segmentationNode(), nodes.segmentation)
+        self.assertEqual(editor.sourceVolumeNode(), nodes.volume)
+        segment = editor.currentSegmentID()
+        self.assertIn(segment, nodes.segmentation.GetSegmentation().GetSegmentIDs())
+        before = nodes.models[segment].GetPolyData().GetNumberOfPoints()
+        editor.setActiveEffectByName("Margin")
+        editor.activeEffect().setParameter("MarginSizeMm", -2.0)
+        editor.activeEffect().self().onApply()
+        self.waitUntilMeasured(widget)
+        self.assertNotEqual(nodes.models[segment].GetPolyData().GetNumberOfPoints(), before)
+        widget.ui.reviewerLineEdit.text = "Zoë"
+        widget.ui.acceptButton.click()
+        self.assertTrue(widget.ui.acceptanceLabel.text.startswith("Accepted by Zoë"), widget.ui.acceptanceLabel.text)
+        editor.undo()
+        self.waitUntilMeasured(widget)
+        self.assertIn("no longer holds", widget.ui.acceptanceLabel.text)
+        self.assertEqual(nodes.models[segment].GetPolyData().GetNumberOfPoints() > 0, True)
+        widget.ui.correctButton.click()
+        from MultiJointSegSlicer.exporting import ExportChoices
+
+        folder = Path(slicer.util.tempDirectory())
+        parts.exporting.export(widget.form.results.nodes, folder, ExportChoices("glb", report=True))
+        self.waitUntilIdle(parts.exporting.job)
+        names = {path.name for path in folder.glob("*/*")}
+        self.assertLessEqual({"report.html", "bones.glb", "measurements.csv", "segmentation.seg.nrrd"}, names)
+
+    def test_segmentStatisticsMeasuresTheBones(self) -> None:
+        """The stock module shows our measures of a segment that is a bone."""
+        import numpy as np
+        import SegmentStatistics
+
+        registerStatistics()
+        mask = np.zeros((40, 40, 40), np.uint8)
+        mask[10:30, 10:30, 10:30] = 1
+        volume = slicer.util.addVolumeFromArray(mask)
+        segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        segmentation.CreateDefaultDisplayNodes()
+        segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        segment = segmentation.GetSegmentation().AddEmptySegment("femur", "Femur")
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment, volume)
+        logic = SegmentStatistics.SegmentStatisticsLogic()
+        logic.getParameterNode().SetParameter("Segmentation", segmentation.GetID())
+        logic.computeStatistics()
+        found = logic.getStatistics()[segment, "MultiJointSegSegmentStatisticsPlugin.volume"]
+        self.assertLess(abs(found - 8000.0), 800.0)
+
+    def waitUntilMeasured(self, widget) -> None:
+        """Let the application work until an edit was noticed and measured."""
+        job, end = widget.logic.parts.remeasuring.job, time.monotonic() + self.LIMIT_S
+        done: list[int] = []
+        widget.logic.parts.remeasuring.updated.connect(lambda: done.append(1))
+        while not done:
+            self.assertLess(time.monotonic(), end, f"measuring takes too long: {job.sentence}")
+            slicer.app.processEvents()
+            time.sleep(0.02)
+
     def test_cancelEndsTheChild(self) -> None:
         """Cancel in the middle leaves the scene as it was."""
         widget = self.widget()
