@@ -124,17 +124,15 @@ def check(study_folder: Path, pictures: Path | None) -> dict[str, object]:
                     "plane": names[other.key],
                     "planes_at_deg": round(grid.plane.angle_deg(plane), 1),
                     "points": len(points),
-                    "largest_distance_px": distance,
-                    "angle_deg": float(angle),
-                    "projected_residual_px": residual,
+                    "largest_distance_px": _short(distance),
+                    "angle_deg": _short(float(angle)),
+                    "projected_residual_px": _short(residual),
                     "correlation_by_shift": intensity_agreement((images[own.key], images[other.key]), pair, line),
                 }
             )
     if pictures is not None:
         _draw(study, names, images, pictures)
-    series = [
-        {"key": s.key, "described": s.description, "geometry": str(s.view), "view": names[s.key]} for s in study.series
-    ]
+    series = [{"described": s.description, "geometry": str(s.view), "view": names[s.key]} for s in study.series]
     correlations = np.array([r["correlation_by_shift"] for r in rows if r["correlation_by_shift"]])
     return {
         "series": series,
@@ -144,6 +142,10 @@ def check(study_folder: Path, pictures: Path | None) -> dict[str, object]:
         "shifts_mm": list(_SHIFTS_MM),
         "mean_correlation_by_shift": correlations.mean(axis=0).round(3).tolist(),
     }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _draw(study: object, names: dict[str, str], images: dict[str, np.ndarray], folder: Path) -> None:

@@ -34,6 +34,7 @@ from MultiJointSegLib.evaluation.statistics import PairedComparison, compare_pai
 from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.learning.losses import segmentation_loss
 from MultiJointSegLib.learning.pretext.config import PretrainConfig, parse_pretrain_config
+from MultiJointSegLib.learning.pretext.norm_statistics import settle_norms
 from MultiJointSegLib.learning.pretext.phantom_studies import (
     LABEL_FOLDER,
     ScatterSettings,
@@ -151,8 +152,7 @@ def pretrain(
         state = network.state_dict()
     else:
         trainer.run()
-        network.load_state_dict(trainer.average)
-        network.eval()
+        trainer.finish()
         errors = error_table(*evaluate_studies(network, held, "shared"))
         state = trainer.average
     save_pretrained(network, state, folder, {"errors": errors, "seconds": round(time.monotonic() - started, 1)})
@@ -201,7 +201,7 @@ def _train_rotation(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-    network.eval()
+    settle_norms(network, lambda: network(batch(samplers[0])[0]), min(20, steps))
     with torch.no_grad():
         hits = [
             (network(images).argmax(1) == turns).float().mean()
@@ -258,9 +258,8 @@ def segment(start: str, pretraining: Path | None, stacks: list[Labelled], tests:
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4)
     settings = AugmentationSettings()
-    network.train()
-    for step in range(size.steps):
-        _set_rate(optimizer, 1e-3, step, size.steps)
+
+    def batch() -> tuple[Tensor, Tensor]:
         images, targets = [], []
         for _ in range(size.batch):
             stack = stacks[int(rng.integers(len(stacks)))]
@@ -272,12 +271,18 @@ def segment(start: str, pretraining: Path | None, stacks: list[Labelled], tests:
             images.append(image.clamp(0, 1.5))
             own = stack.classes[index].astype(np.float32)[None]
             targets.append(sample_on(own, stack.series.grids[index], grid, mode="nearest")[0].long())
-        loss = segmentation_loss(network(torch.stack(images).to(device), JOINT), torch.stack(targets).to(device))
+        return torch.stack(images).to(device), torch.stack(targets).to(device)
+
+    network.train()
+    for step in range(size.steps):
+        _set_rate(optimizer, 1e-3, step, size.steps)
+        images, targets = batch()
+        loss = segmentation_loss(network(images, JOINT), targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
-    network.eval()
+    settle_norms(network, lambda: network(batch()[0], JOINT), min(20, size.steps))
     return {test.name: _dice(network, test, bones, device) for test in tests}
 
 

@@ -59,6 +59,7 @@ class AugmentationConfig(Strict):
     gain: tuple[float, float] = (0.8, 1.2)
     bias: float = Field(default=0.2, ge=0)
     noise: float = Field(default=0.04, ge=0)
+    border: float = Field(default=0.15, ge=0, lt=0.5)
 
 
 class PretextTrainingConfig(Strict):

@@ -80,8 +80,7 @@ def pretrain(
     started = time.time()
     network, trainer = build_trainer(config, prepared[0], prepared[1], folder)
     trainer.run(ProgressSpan(progress, 0.2, 0.92))
-    network.load_state_dict(trainer.average)
-    network.eval()
+    trainer.finish()
     slices, planes = evaluate_studies(network, prepared[1], config.network.domains, ProgressSpan(progress, 0.92, 0.98))
     record: dict[str, Any] = {
         "version": MultiJointSegLib.__version__,

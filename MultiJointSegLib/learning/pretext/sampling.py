@@ -33,9 +33,8 @@ class AugmentationSettings:
     gain: tuple[float, float] = (0.8, 1.2)
     bias: float = 0.2
     noise: float = 0.04
-
-
-NO_AUGMENTATION = AugmentationSettings(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, (1.0, 1.0), 0.0, 0.0)
+    border: float = 0.15
+    """Up to this share of the image is blackened along each border, so that the field of view tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,19 @@ def random_grid(
     return grid.remapped(np.column_stack([linear, start]), (size, size))
 
 
+def cut_borders(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Copy of an image (c, rows, columns) with a random part along each border black.
+
+    Technologists center the field of view too: without this, a line could be found halfway between the borders.
+    """
+    rows, columns = image.shape[-2:]
+    top, bottom, left, right = (int(rng.uniform(0, share) * n) for n in (rows, rows, columns, columns))
+    cut = np.zeros_like(image)
+    inside = (..., slice(top, rows - bottom), slice(left, columns - right))
+    cut[inside] = image[inside]
+    return cut
+
+
 class PretextSampler:
     """Draws batches from prepared studies; every draw comes from one generator.
 
@@ -187,6 +199,7 @@ class PretextSampler:
             index = int(rng.integers(len(series.images)))
             image = series.network_image(index, int(rng.integers(series.images.shape[1])))
             grid = random_grid(series, index, size, self.augmentation, rng)
+            image = cut_borders(image, self.augmentation.border, rng)
             images.append(sample_on(image, series.grids[index], grid))
             heat, mask = heat_map_stack(grid, series.crossing, self.sigma_mm)
             maps.append(heat)

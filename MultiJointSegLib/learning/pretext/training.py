@@ -16,6 +16,7 @@ from torch import Tensor
 
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.learning.pretext.network import PretextNetwork, pretext_losses
+from MultiJointSegLib.learning.pretext.norm_statistics import settle_norms
 from MultiJointSegLib.learning.pretext.sampling import PretextBatch, PretextSampler
 from MultiJointSegLib.progress import Progress, SilentProgress
 
@@ -103,6 +104,13 @@ class PretextTrainer:
                 self._log({**losses, **self.validate()})
                 self._save()
             progress.report(self.step / settings.steps, f"Training: step {self.step}, loss {losses['loss']:.4f}")
+
+    def finish(self) -> None:
+        """Give the network the averaged weights, with normalization statistics that fit them, in evaluation mode."""
+        self.network.load_state_dict(self.average)
+        settings = self.settings
+        settle_norms(self.network, lambda: self.losses(self._train.batch(settings.batch, settings.size_px)))
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def losses(self, batch: PretextBatch) -> dict[str, Tensor]:
         """Weighted sum "loss" and its parts "line" and "location" for one batch."""

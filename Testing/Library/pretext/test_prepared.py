@@ -15,6 +15,7 @@ from MultiJointSegLib.learning.pretext.reslicing import cross_cuts
 from MultiJointSegLib.learning.pretext.sampling import (
     AugmentationSettings,
     PretextSampler,
+    cut_borders,
     heat_map_stack,
     random_grid,
     sample_on,
@@ -156,3 +157,15 @@ def test_batches(a_study) -> None:
     assert by_view.domains == ["axial", "coronal", "sagittal"]
     with pytest.raises(InputError, match="joint of the study"):
         PretextSampler(studies, sigma_mm=5.0, domains="joint")
+
+
+def test_borders_are_cut_unevenly() -> None:
+    rng = np.random.default_rng(5)
+    middles = []
+    for _ in range(40):
+        cut = cut_borders(np.ones((3, 40, 60), np.float32), 0.25, rng)
+        row, column = np.nonzero(cut[0])
+        assert np.ptp(row) >= 19 and np.ptp(column) >= 29
+        assert (cut[:, row.min() : row.max() + 1, column.min() : column.max() + 1] == 1).all()
+        middles.append((row.min() + row.max()) / 2 - 19.5)
+    assert np.std(middles) > 1  # the middle of what is seen is not the middle of the field of view
