@@ -60,3 +60,17 @@ def dicom(tmp_path) -> DicomFolders:
     folder = tmp_path / "made"
     folder.mkdir()
     return DicomFolders(folder)
+
+
+@pytest.fixture(scope="session")
+def a_tiny_bundle(tmp_path_factory) -> Path:
+    """Folder of an untrained model."""
+    import torch
+
+    from MultiJointSegLib.inference.bundle import save_bundle
+    from MultiJointSegLib.networks.shared_unet import SharedUNet
+
+    torch.manual_seed(1)
+    network = SharedUNet({"ankle": 3, "knee": 4, "shoulder": 2}, decoder_channels=(8, 8, 8, 8, 8)).eval()
+    settings = dict(name="tiny", version="0.1.0", license="Apache-2.0", card="# tiny\nUntrained; for tests.\n")
+    return save_bundle(tmp_path_factory.mktemp("models") / "tiny", network, **settings).path
