@@ -126,15 +126,10 @@ def _training(record: dict[str, Any]) -> dict[str, Any]:
 def _card(name: str, record: dict[str, Any], *, detects: bool) -> str:
     joints = record["network"]["joints"]
     bones = {key: ", ".join(bone.name.lower() for bone in anatomy.joint(key).bones) for key in joints}
-    lines = [
-        f"# {name}",
-        "",
-        f"Segments {'; '.join(f'{key}: {listed}' for key, listed in bones.items())}.",
-        "",
-        f"Trained with the scheme `{record['scheme']}` on {len(record['data']['train'])} examinations, "
-        f"{record['steps']} steps.",
-        "",
-    ]
+    bones_text = "; ".join(f"{key}: {listed}" for key, listed in bones.items())
+    count, steps = len(record["data"]["train"]), record["steps"]
+    trained = f"Trained with the scheme `{record['scheme']}` on {count} examinations, {steps} steps."
+    lines = [f"# {name}", "", f"Segments {bones_text}.", "", trained, ""]
     if not detects:
         lines += ["The joint detection was not trained: name the joint when you segment.", ""]
     dice = record["validation"].get("validation_dice", {})
