@@ -7,6 +7,8 @@ neck-shaft angle 120-140 degrees and anteversion 5-35 degrees, both larger in th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from MultiJointSegLib.phantom import sdf
@@ -17,7 +19,29 @@ from MultiJointSegLib.phantom.placing import placed
 FEMUR, HIP_BONE = 1, 9
 
 
-def build_hip(rng: np.random.Generator, growth: Growth) -> JointModel:
+@dataclass(frozen=True, slots=True)
+class HipVariant:
+    """What disease does to the shape of the joint.
+
+    Parameters
+    ----------
+    joint_space_mm : float
+        Distance of the head from the floor of its socket, adult size; 1 to 2 in osteoarthritis.
+    steeper_deg : float
+        Added to the inclination of the socket's opening; 10 to 15 in dysplasia.
+    shallower_mm : float
+        By how much the socket's mouth lies deeper, adult size; 6 to 12 in dysplasia.
+    """
+
+    joint_space_mm: float = 3.4
+    steeper_deg: float = 0.0
+    shallower_mm: float = 0.0
+
+
+HEALTHY = HipVariant()
+
+
+def build_hip(rng: np.random.Generator, growth: Growth, variant: HipVariant = HEALTHY) -> JointModel:
     """Draw one left hip with its own proportions and position of the thigh."""
     radius = float(rng.uniform(22.0, 26.0))
     young = float(np.clip((16.0 - growth.age_years) / 12.0, 0, 1))
@@ -32,9 +56,9 @@ def build_hip(rng: np.random.Generator, growth: Growth) -> JointModel:
         @ sdf.rotation_deg((0, 1, 0), -abduction)
         @ sdf.rotation_deg((0, 0, 1), rotation)
     )
-    inclination = float(rng.uniform(36.0, 46.0))
+    inclination = float(rng.uniform(36.0, 46.0)) + variant.steeper_deg
     opening = float(rng.uniform(10.0, 26.0))
-    hip_bone, normal = _hip_bone(rng, radius, inclination, opening)
+    hip_bone, normal = _hip_bone(rng, radius, inclination, opening, variant)
     zero = np.zeros(3)
     bones = [placed(femur, turn, zero), hip_bone, *_sacrum(rng)]
     truth: dict[str, object] = {
@@ -54,7 +78,7 @@ def build_hip(rng: np.random.Generator, growth: Growth) -> JointModel:
         (-104.0, -84.0, -112.0),
         (78.0, 88.0, 112.0),
         gap_mm=2.0,
-        gaps_mm={(FEMUR, HIP_BONE): 3.2, (HIP_BONE, 0): 2.0},
+        gaps_mm={(FEMUR, HIP_BONE): variant.joint_space_mm - 0.2, (HIP_BONE, 0): 2.0},
     )
 
 
@@ -135,7 +159,7 @@ def _femur(
 
 
 def _hip_bone(
-    rng: np.random.Generator, radius: float, inclination_deg: float, opening_deg: float
+    rng: np.random.Generator, radius: float, inclination_deg: float, opening_deg: float, variant: HipVariant
 ) -> tuple[BoneShape, np.ndarray]:
     tilt, front = np.deg2rad(inclination_deg), np.deg2rad(opening_deg)
     # Normal of the opening: lateral, down and forward.
@@ -143,7 +167,7 @@ def _hip_bone(
     normal = normal / np.linalg.norm(normal)
     k = radius / 24.0
     wall = rng.uniform(5.0, 7.5) * k
-    inner = radius + 3.4
+    inner = radius + variant.joint_space_mm
     cup = sdf.smooth_union(
         8.0,
         sdf.sphere((-2.0, 0.0, 2.0), inner + wall),
@@ -174,7 +198,7 @@ def _hip_bone(
     spine = sdf.round_cone((-24.0, 38.0, -22.0), 9.0, (-34.0, 50.0, -26.0), 3.0)
     body = sdf.smooth_union(7.0, cup, wing, pubis, symphysis, ischium, ramus, spine)
     # Socket and its mouth; the floor is thinned from inside the pelvis.
-    mouth = sdf.half_space(normal * 3.0, -normal)
+    mouth = sdf.half_space(normal * (3.0 - variant.shallower_mm), -normal)
     socket = sdf.sphere((0, 0, 0), inner)
     funnel = sdf.smooth_intersection(
         1.0, sdf.sphere((0, 0, 0), inner + 30.0), mouth, sdf.cylinder((0, 0, 0), normal, inner + 15.0)

@@ -20,7 +20,8 @@ from MultiJointSegLib.phantom.placing import placed
 from MultiJointSegLib.phantom.shoulder import build_shoulder
 from MultiJointSegLib.phantom.tissue_map import BoneField, TissueMap
 
-BUILDERS: dict[str, Callable[[np.random.Generator, Growth], JointModel]] = {
+Builder = Callable[[np.random.Generator, Growth], JointModel]
+BUILDERS: dict[str, Builder] = {
     "knee": build_knee,
     "ankle": build_ankle,
     "shoulder": build_shoulder,
@@ -92,9 +93,18 @@ def procedural_tissue_map(
 
 
 def procedural_bones(
-    joint: str, *, seed: int, side: str | None, age_years: float | None, spacing_mm: float
+    joint: str,
+    *,
+    seed: int,
+    side: str | None,
+    age_years: float | None,
+    spacing_mm: float,
+    builder: Builder | None = None,
 ) -> tuple[list[BoneField], Geometry, dict[str, object], float, str]:
-    """Bones of one LEFT joint on the grid, with the truth, the age and the side that was asked for or drawn."""
+    """Bones of one LEFT joint on the grid, with the truth, the age and the side that was asked for or drawn.
+
+    `builder` takes the place of the joint's own one.
+    """
     if joint not in BUILDERS:
         raise InputError(f"There is no procedural phantom of '{joint}'; known are {', '.join(BUILDERS)}.")
     if not 0.3 <= spacing_mm <= 4.0:
@@ -102,7 +112,7 @@ def procedural_bones(
     age, side = draw_age_and_side(phantom_rng("who", joint, seed), age_years, side)
     rng = phantom_rng("bones", joint, seed)
     growth = growth_at(age, rng)
-    model = BUILDERS[joint](rng, growth)
+    model = (builder or BUILDERS[joint])(rng, growth)
     scale = growth.scale
     low, high = np.asarray(model.low_mm) * scale, np.asarray(model.high_mm) * scale
     size = np.ceil((high - low) / spacing_mm).astype(int) + 1

@@ -1,0 +1,280 @@
+"""Both hips of a CT, from the examination to labels, spheres and quality."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from MultiJointSegLib import anatomy
+from MultiJointSegLib.annotation.body_grid import BodyGrid, body_grid, coarse_grid
+from MultiJointSegLib.annotation.bone_cut import body_mask, cut_bone
+from MultiJointSegLib.annotation.ct_checks import check_hip_ct
+from MultiJointSegLib.annotation.head_sphere import HeadSphere, find_head_sphere
+from MultiJointSegLib.annotation.hip_choice import FoundHips, choose_hips
+from MultiJointSegLib.annotation.hip_finding import Ball, find_balls
+from MultiJointSegLib.annotation.hip_parts import FEMUR_OF, HIP_OF, JointSphere, split_pelvis
+from MultiJointSegLib.annotation.hip_quality import HipQuality, check_anatomy, hip_quality
+from MultiJointSegLib.annotation.joint_split import joint_space, split_joint
+from MultiJointSegLib.annotation.native_cut import refine_in_band
+from MultiJointSegLib.annotation.ray_rules import ALL_RULES, RayRules
+from MultiJointSegLib.errors import MultiJointSegError, RefusalError
+from MultiJointSegLib.imaging.geometry import Geometry
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.progress import Progress, SilentProgress
+
+FINDING_MM = 3.0
+CUTTING_MM = 2.0
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HipAnnotation:
+    """One hip of an examination.
+
+    Parameters
+    ----------
+    side : str
+        "left" or "right" of the patient.
+    center_mm : tuple of 3 float
+        Center of the head's sphere, LPS.
+    radius_mm : float
+        Its radius.
+    quality : HipQuality
+        How far to trust it.
+    """
+
+    side: str
+    center_mm: tuple[float, float, float]
+    radius_mm: float
+    quality: HipQuality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HipCtAnnotation:
+    """Both hips of an examination.
+
+    Parameters
+    ----------
+    labels : Volume
+        uint8 on the examination's own grid: femur and hip bone of the anatomy catalog.
+    sides : uint8 ndarray of shape (k, j, i)
+        On the same grid: 1 for bones of the left hip, 2 for those of the right one.
+    hips : dict of str to HipAnnotation
+        By side.
+    warnings : list of str
+        Sentences for the user.
+    timings_s : dict of str to float
+        By step.
+    solver : str
+        Which graph cut the coarse bones came from, "exact" or "continuous".
+    """
+
+    labels: Volume
+    sides: np.ndarray
+    hips: dict[str, HipAnnotation]
+    warnings: list[str]
+    timings_s: dict[str, float] = field(default_factory=dict)
+    solver: str = "exact"
+
+
+def annotate_hips(
+    volume: Volume, *, rules: RayRules = ALL_RULES, solver: str = "auto", progress: Progress | None = None
+) -> HipCtAnnotation:
+    """Label femurs and hip bones of a CT that shows at least one natural hip.
+
+    Parameters
+    ----------
+    volume : Volume
+        CT in Hounsfield units, any orientation.
+    rules : RayRules
+        Of the boundary search; all by default.
+    solver : str
+        "auto", "exact" or "continuous" graph cuts.
+    progress : Progress, optional
+        Told of every step; may cancel.
+
+    Raises
+    ------
+    InputError
+        If the volume is no calibrated CT; see `ct_checks.check_hip_ct`.
+    RefusalError
+        If it shows no natural hip, or one whose surroundings contradict a hip.
+    """
+    progress = progress or SilentProgress()
+    clock = _Clock()
+    check_hip_ct(volume)
+    grid = body_grid(volume)
+    progress.report(0.02, "finding the hips")
+    found = find_hips(grid)
+    spheres = {side: sphere_at(grid, ball, rules) for side, ball in found.balls.items()}
+    clock.lap("finding the hips")
+    progress.report(0.15, "cutting bone from soft tissue")
+    coarse, geometry = coarse_grid(grid, CUTTING_MM, low=-1024, high=2500)
+    spacing = np.asarray(geometry.spacing_mm[::-1])
+    cut = cut_bone(coarse, spacing, solver=solver)
+    clock.lap("coarse graph cut")
+    progress.report(0.45, "taking the bones apart")
+    joints = {side: _joint_on(sphere, found.balls[side], grid, geometry) for side, sphere in spheres.items()}
+    middle = grid.geometry.index_to_point(np.array([found.midline, 0.0, 0.0]))
+    parts = split_pelvis(cut.bone, coarse, spacing, joints, float(geometry.point_to_index(middle)[0]))
+    clock.lap("taking bones apart")
+    progress.report(0.55, "refining the bones' surfaces")
+    labels = _refined(grid, geometry, parts, solver)
+    clock.lap("graph cut in the band")
+    progress.report(0.85, "taking heads and sockets apart")
+    for side, sphere in spheres.items():
+        _split_one_joint(labels, grid, sphere, found.balls[side], side)
+    _tidy(labels)
+    clock.lap("taking joints apart")
+    hips, warnings = {}, []
+    for side, sphere in spheres.items():
+        at = sphere.center / grid.spacing_kji_mm
+        quality = hip_quality(labels, grid, sphere, found.balls[side], FEMUR_OF[side], HIP_OF[side])
+        warnings += check_anatomy(labels, grid, sphere, side, FEMUR_OF[side], HIP_OF[side])
+        warnings += [f"{side.capitalize()} hip: {sentence}" for sentence in quality.remarks]
+        center = grid.geometry.index_to_point(at[::-1])
+        hips[side] = HipAnnotation(
+            side=side,
+            center_mm=(float(center[0]), float(center[1]), float(center[2])),
+            radius_mm=sphere.radius,
+            quality=quality,
+        )
+    warnings += [_missing(side, found, grid, spheres) for side in SIDES if side not in hips]
+    names = np.zeros(6, np.uint8)
+    sides = np.zeros(6, np.uint8)
+    for n, side in enumerate(SIDES, 1):
+        names[FEMUR_OF[side]], names[HIP_OF[side]] = anatomy.bone("femur").label, anatomy.bone("hip_bone").label
+        sides[FEMUR_OF[side]] = sides[HIP_OF[side]] = n
+    clock.lap("judging")
+    progress.report(1.0, "")
+    return HipCtAnnotation(
+        labels=Volume(grid.to_native(names[labels]), volume.geometry),
+        sides=grid.to_native(sides[labels]),
+        hips=hips,
+        warnings=warnings,
+        timings_s=clock.timings_s,
+        solver=cut.solver,
+    )
+
+
+def find_hips(grid: BodyGrid) -> FoundHips:
+    """The hips of an examination; `RefusalError` if there is none."""
+    image, geometry = coarse_grid(grid, FINDING_MM, low=-1000, high=3000)
+    body = body_mask(image, np.asarray(geometry.spacing_mm[::-1]))
+    return choose_hips(find_balls(image, geometry, body, grid), grid.spacing_kji_mm)
+
+
+def sphere_at(grid: BodyGrid, ball: Ball, rules: RayRules = ALL_RULES) -> HeadSphere:
+    """Sphere of the head at a ball, its positions in mm along (k, j, i) of the whole grid."""
+    spacing = grid.spacing_kji_mm
+    reach = 2.2 * ball.radius_mm + 6
+    low = np.maximum(np.floor(ball.index - reach / spacing).astype(int), 0)
+    high = np.minimum(np.ceil(ball.index + reach / spacing).astype(int) + 1, grid.array.shape)
+    crop = grid.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    shift = low * spacing
+    try:
+        sphere = find_head_sphere(crop, spacing, ball.index * spacing - shift, ball.radius_mm, rules)
+    except MultiJointSegError as error:
+        raise RefusalError(f"A hip was found, but its femoral head cannot be outlined: {error}") from error
+    return HeadSphere(
+        sphere.center + shift, sphere.radius, sphere.residual, sphere.coverage, sphere.circles, sphere.points + shift
+    )
+
+
+def _joint_on(sphere: HeadSphere, ball: Ball, grid: BodyGrid, geometry: Geometry) -> JointSphere:
+    point = grid.geometry.index_to_point((sphere.center / grid.spacing_kji_mm)[::-1])
+    return JointSphere(geometry.point_to_index(point)[::-1], sphere.radius, ball.socket_direction)
+
+
+def _refined(grid: BodyGrid, geometry: Geometry, parts: np.ndarray, solver: str) -> np.ndarray:
+    """Labels on the examination's grid: bone by a cut in the band, and of each voxel the nearest coarse label."""
+    wanted = parts > 0
+    bone = refine_in_band(grid.array, grid.geometry, wanted, geometry, solver=solver)
+    labels = np.zeros(grid.array.shape, np.uint8)
+    nearest = ndimage.distance_transform_edt(
+        parts == 0, sampling=geometry.spacing_mm[::-1], return_distances=False, return_indices=True
+    )
+    everywhere = parts[tuple(nearest)]
+    ratio = np.asarray(grid.geometry.spacing_mm[::-1]) / np.asarray(geometry.spacing_mm[::-1])
+    first = geometry.point_to_index(np.asarray(grid.geometry.origin_mm))[::-1]
+    lookups = [
+        np.clip(np.rint(first[a] + ratio[a] * np.arange(n)).astype(int), 0, parts.shape[a] - 1)
+        for a, n in enumerate(grid.array.shape)
+    ]
+    for k, source in enumerate(lookups[0]):
+        plane = everywhere[source][np.ix_(lookups[1], lookups[2])]
+        labels[k] = np.where(bone[k], plane, 0)
+    return labels
+
+
+def _split_one_joint(labels: np.ndarray, grid: BodyGrid, sphere: HeadSphere, ball: Ball, side: str) -> None:
+    spacing = grid.spacing_kji_mm
+    center = sphere.center / spacing
+    reach = 1.6 * sphere.radius / spacing
+    low = np.maximum(np.floor(center - reach).astype(int), 0)
+    high = np.minimum(np.ceil(center + reach).astype(int) + 1, labels.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    part = labels[box]
+    femur, hip_bone = (part == FEMUR_OF[side]), (part == HIP_OF[side])
+    joint = JointSphere(center - low, sphere.radius, ball.socket_direction)
+    image = np.clip(grid.array[box], -200, 2000).astype(np.float32)
+    part[joint_space(femur | hip_bone, image, spacing, joint)] = 0
+    femur, hip_bone = split_joint(part == FEMUR_OF[side], part == HIP_OF[side], image, spacing, joint)
+    part[femur], part[hip_bone] = FEMUR_OF[side], HIP_OF[side]
+
+
+def _tidy(labels: np.ndarray) -> None:
+    """One piece per bone, without holes; other bones are no longer needed."""
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        part = labels[box]
+        if number not in (*FEMUR_OF.values(), *HIP_OF.values()):
+            part[part == number] = 0
+            continue
+        mask = part == number
+        pieces, count = ndimage.label(mask)
+        if count > 1:
+            sizes = np.bincount(pieces.ravel())
+            sizes[0] = 0
+            # Thick slices may cut the thin wing of the ilium in two.
+            small = sizes < 0.02 * sizes.max()
+            part[small[pieces] & mask] = 0
+            mask = part == number
+        # In space only: in a slice the roof of the socket is a ring about the joint space.
+        part[ndimage.binary_fill_holes(mask) & (part == 0)] = number
+
+
+def _missing(side: str, found: FoundHips, grid: BodyGrid, spheres: dict[str, HeadSphere]) -> str:
+    """Why a side has no annotation: metal, or nothing there."""
+    (sphere,) = spheres.values()
+    spacing = grid.spacing_kji_mm
+    mirrored = sphere.center / spacing
+    mirrored[2] = 2 * found.midline - mirrored[2]
+    reach = 2.5 * sphere.radius / spacing
+    low, high = np.floor(mirrored - reach).astype(int), np.ceil(mirrored + reach).astype(int) + 1
+    inside = np.minimum(high, grid.array.shape) - np.maximum(low, 0)
+    if (inside <= 0).any() or inside[2] < 0.5 * (high - low)[2]:
+        return f"The {side} hip is not in the field of view; only the other one was annotated."
+    box = tuple(slice(max(a, 0), b) for a, b in zip(low, high, strict=True))
+    metal_ml = float(np.count_nonzero(grid.array[box] > 2200)) * float(np.prod(spacing)) / 1000
+    if metal_ml > 3:
+        return (
+            f"The {side} hip carries metal ({metal_ml:.0f} ml), as a prosthesis does, and has no natural head; "
+            "it was left out."
+        )
+    return f"No {side} femoral head in its socket was found; only the other hip was annotated."
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.timings_s: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.timings_s[name] = round(now - self._last, 3)
+        self._last = now
