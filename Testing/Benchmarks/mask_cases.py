@@ -150,4 +150,4 @@ def phantoms(joint: str, pixel_mm: float, train: int = 8, test: int = 5, first_s
 def _phantoms(joint: str, first_seed: int, count: int) -> Iterator:
     for seed in range(first_seed, first_seed + count):
         # One plane, so that a stack of one examination looks like that of another; everything else is drawn.
-        yield make_phantom(joint, seed=seed, plane="sagittal", spacing_mm=(1.5, 1.5, 4.0))
+        yield make_phantom(joint, seed=seed, plane="sagittal", spacing_mm=(1.5, 1.5, 4.0), map_spacing_mm=1.6)

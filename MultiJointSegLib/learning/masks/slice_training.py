@@ -59,8 +59,8 @@ class FitSettings:
         Of the draws of slices and of their random changes.
     """
 
-    steps: int = 250
-    batch: int = 8
+    steps: int = 350
+    batch: int = 6
     learning_rate: float = 3e-3
     pixel_mm: float = 5.5
     image_channels: int = 3
