@@ -132,7 +132,7 @@ def train_classifier(
     classes = sorted(set(labels.values()))
     train, held = _split(studies, labels, config.data.validation_share, config.seed)
     started = time.monotonic()
-    network = _train(config, train, labels, classes, ProgressSpan(progress, 0.2, 0.95))
+    network = fit_classifier(config, train, labels, classes, ProgressSpan(progress, 0.2, 0.95))
     answers = [classify_study(network, study, classes) for study in held]
     record: dict[str, Any] = {
         "version": MultiJointSegLib.__version__,
@@ -195,13 +195,14 @@ def _split(
     return train, held
 
 
-def _train(
+def fit_classifier(
     config: ClassificationConfig,
     studies: Sequence[PreparedStudy],
     labels: dict[str, str],
     classes: Sequence[str],
-    progress: Progress,
+    progress: Progress = SilentProgress(),  # noqa: B008
 ) -> SliceClassifier:
+    """Train on prepared studies whose class `labels` gives by name; every class needs at least one."""
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
     network = SliceClassifier(len(classes), config.network.backbone)

@@ -19,7 +19,7 @@ from MultiJointSegLib.learning.pretext.study_reading import STUDY_FILE
 from MultiJointSegLib.phantom.acquisition import AcquisitionSettings, acquire
 from MultiJointSegLib.phantom.mr_signal import draw_sequence
 from MultiJointSegLib.phantom.procedural import phantom_rng, procedural_tissue_map
-from MultiJointSegLib.phantom.tissue_map import TissueMap
+from MultiJointSegLib.phantom.tissue_map import Tissue, TissueMap
 
 STUDY_VIEWS = ("sagittal", "coronal", "axial", "oblique")
 OBLIQUE_TURN_DEG = 45.0
@@ -62,6 +62,8 @@ class PhantomStudy:
     ----------
     name, joint, side : str
     age_years : float
+    growth_plates : str
+        "open" or "closed".
     images, labels : dict of str to Volume
         By view; labels are the catalog's.
     anatomical_planes : dict of str to Plane
@@ -72,6 +74,7 @@ class PhantomStudy:
     joint: str
     side: str
     age_years: float
+    growth_plates: str
     images: dict[str, Volume]
     labels: dict[str, Volume]
     anatomical_planes: dict[str, Plane]
@@ -117,7 +120,8 @@ def make_phantom_study(
         images[view], labels[view] = acquire(tissue_map, settings, rng)
         planes[view] = middle
     name = f"{joint}_{seed:06d}"
-    return PhantomStudy(name, joint, tissue_map.side, tissue_map.age_years, images, labels, planes)
+    plates = "open" if (tissue_map.tissue == Tissue.PHYSIS).any() else "closed"
+    return PhantomStudy(name, joint, tissue_map.side, tissue_map.age_years, plates, images, labels, planes)
 
 
 def anatomical_frame(tissue_map: TissueMap) -> tuple[np.ndarray, np.ndarray]:
@@ -207,6 +211,7 @@ def write_phantom_study(study: PhantomStudy, folder: Path) -> None:
         "joint": study.joint,
         "side": study.side,
         "age_years": study.age_years,
+        "growth_plates": study.growth_plates,
         "anatomical_planes": {view: asdict(plane) for view, plane in study.anatomical_planes.items()},
     }
     with atomic_write(folder / STUDY_FILE) as temporary:
