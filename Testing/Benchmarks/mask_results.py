@@ -15,7 +15,8 @@ from MultiJointSegLib.imaging.atomic import atomic_write
 NOTE = (
     "Dice and center distance: mean over structures, then over test cases (and draws). Gain: 100 (D_mask - D_image) / "
     "D_image. p: two-sided exact Wilcoxon signed-rank test of image+mask against image, paired by test case (mean over "
-    "its structures and draws), Holm-corrected over the rows of one task; with five cases it cannot be below 0.0625."
+    "its structures and draws), Holm-corrected over the rows of one task; with five cases it cannot be below 0.0625. "
+    "The masks of `oracle` and `organ` are made from the truth here: upper bounds, not results."
 )
 
 
