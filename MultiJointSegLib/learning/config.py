@@ -164,9 +164,6 @@ class LearningConfig(Strict):
     training: OptimizationConfig = OptimizationConfig()
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-
-    @field_validator("joints")
-    @classmethod
     input: InputMode = "image"
     mask: MaskSettings = MaskSettings()
     """The global mask that the network sees, where `input` is "mask" or "image+mask"."""
@@ -186,6 +183,9 @@ class LearningConfig(Strict):
             except InputError as error:  # pydantic takes no other errors
                 raise ValueError(str(error).removesuffix(".")) from error
         return self
+
+    @field_validator("joints")
+    @classmethod
     def _known_joints(cls, joints: tuple[str, ...]) -> tuple[str, ...]:
         known = anatomy.joint_names()
         unknown = [key for key in joints if key not in known]

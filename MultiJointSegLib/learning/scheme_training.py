@@ -101,12 +101,12 @@ def train_scheme(
         If the parts of the configuration do not fit together (`schemes.plan_runs`), or the folder holds trainings of
         another configuration.
     """
-    plans = plan_runs(config, targets)
     if config.input_mask is not None and isinstance(train, BankData):
         raise InputError(
             f'Tissue maps have no masks, but the input is "{config.input}"; train on a manifest of examinations, or '
             'set input to "image".'
         )
+    plans = plan_runs(config, targets)
     for plan in plans:
         check_settings(plan.settings, has_validation=validation is not None)
     data = _Data(train, validation)
@@ -192,11 +192,11 @@ def _write_run(
             "train": data.train.names,
             "validation": [] if data.validation is None else data.validation.names,
         },
+        "input": config.input,
+        "mask": None if config.input_mask is None else config.input_mask.model_dump(mode="json"),
         "preprocessing": {key: getattr(config.data, key) for key in ("pixel_mm", "minimum_pitch_mm", "neighbor_mm")},
         "steps": trainer.step,
         "hours": round(seconds / 3600, 4),
-        "input": config.input,
-        "mask": None if config.input_mask is None else config.input_mask.model_dump(mode="json"),
         "device": str(data.device),
         "processes": process_count(),
         "threads": torch.get_num_threads(),

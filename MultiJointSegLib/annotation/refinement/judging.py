@@ -20,7 +20,7 @@ from MultiJointSegLib.inference.postprocess import clean_classes
 from MultiJointSegLib.learning.config import LearningConfig
 from MultiJointSegLib.learning.dataset_cache import ExaminationSlices, cached_slices
 from MultiJointSegLib.learning.dataset_folds import k_fold
-from MultiJointSegLib.learning.examination_data import Split, load_split, slice_settings
+from MultiJointSegLib.learning.examination_data import Split, input_settings, load_split
 from MultiJointSegLib.learning.manifest import Examination
 from MultiJointSegLib.learning.scheme_training import train_scheme
 from MultiJointSegLib.networks.shared_unet import SharedUNet
@@ -126,7 +126,7 @@ def _train(
 
 
 def _judge(examination: Examination, trained: list[Networks], config: LearningConfig, folder: Path) -> Judgment:
-    slices = cached_slices(examination, folder / "cache", slice_settings(config.data))
+    slices = cached_slices(examination, folder / "cache", input_settings(config))
     able = tuple(networks[examination.joint] for networks in trained)
     seen = [predict_slices(network, slices.images, examination.joint) for network in able]
     bones = {bone.key: bone.label for bone in anatomy.joint(examination.joint).bones}
@@ -140,7 +140,7 @@ def _with_features(
     judgment: Judgment, examination: Examination, observer: Networks, config: LearningConfig, folder: Path
 ) -> Judgment:
     """Features of one and the same network, whatever it was trained on: only so are cases comparable."""
-    slices = cached_slices(examination, folder / "cache", slice_settings(config.data))
+    slices = cached_slices(examination, folder / "cache", input_settings(config))
     features = case_features(observer[examination.joint], slices.images, examination.joint)
     return replace(judgment, evidence=replace(judgment.evidence, features=features))
 
@@ -204,7 +204,7 @@ def propose_labels(examination: Examination, judgment: Judgment, config: Learnin
         uint8, the catalog's label values; one cleaned component for each bone that the case has labeled.
     """
     image = read_volume(examination.image)
-    settings = slice_settings(config.data)
+    settings = input_settings(config)
     cut = canonical_slices(
         normalize_intensity(image),
         pixel_mm=settings.pixel_mm,
