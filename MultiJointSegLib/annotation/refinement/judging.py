@@ -19,9 +19,12 @@ from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.inference.postprocess import clean_classes
 from MultiJointSegLib.learning.config import LearningConfig
 from MultiJointSegLib.learning.dataset_cache import ExaminationSlices, cached_slices
+from MultiJointSegLib.learning.dataset_check import read_labels
 from MultiJointSegLib.learning.dataset_folds import k_fold
 from MultiJointSegLib.learning.examination_data import Split, input_settings, load_split
 from MultiJointSegLib.learning.manifest import Examination
+from MultiJointSegLib.learning.masks.channels import input_slices
+from MultiJointSegLib.learning.masks.of_examination import examination_mask_channels
 from MultiJointSegLib.learning.scheme_training import train_scheme
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
@@ -211,6 +214,10 @@ def propose_labels(examination: Examination, judgment: Judgment, config: Learnin
         minimum_pitch_mm=settings.minimum_pitch_mm,
         neighbor_mm=settings.neighbor_mm,
     )
+    if settings.mask is not None:
+        labels = read_labels(examination, image) if settings.mask.source == "oracle" else image
+        masks = examination_mask_channels(examination, image, labels, cut.grid, settings.mask)
+        cut = input_slices(cut, masks, settings.input)
     mean = np.mean([predict_slices(n, cut.images, examination.joint) for n in judgment.networks], axis=0)
     classes, _ = cut.grid.argmax_to_native(mean.astype(np.float32))
     bones = anatomy.joint(examination.joint).bones
