@@ -70,7 +70,8 @@ def cross_section(surface: Surface, point_mm: np.ndarray, normal: np.ndarray) ->
     # A vertex exactly in the plane counts as above it, so that outlines stay closed.
     above = height >= 0
     corners = above[surface.triangles]
-    number = corners.sum(axis=1)
+    # Column by column: numpy sums over an axis of three elements ten times slower.
+    number = corners[:, 0].astype(np.int8) + corners[:, 1] + corners[:, 2]
     cut = np.flatnonzero((number == 1) | (number == 2))
     triangles, corners = surface.triangles[cut], corners[cut]
     # The corner that lies alone on its side comes first.
