@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from MultiJointSegLib import anatomy
@@ -15,17 +16,19 @@ from MultiJointSegLib.inference.device import choose_device
 from MultiJointSegLib.inference.first_pass import coarse_bones
 from MultiJointSegLib.learning.manifest_training import train_from_file
 from MultiJointSegLib.learning.train_shared import RECORD_FILE
+from MultiJointSegLib.progress import SilentProgress
 
 STOPPED = "Cancelled; what was learned so far is kept: the same command goes on from there."
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
-    """Train, and say where the networks lie and how they validated."""
+    """Train, and say where the networks lie and how they validated; of torchrun's processes the first one does."""
+    is_first = os.environ.get("RANK", "0") == "0"
     output = Path(arguments.output)
     if output.exists() and not output.is_dir():
         raise InputError(f"The output '{output}' is a file; give a folder.")
     cache = Path(arguments.cache) if arguments.cache else None
-    with terminal.progress() as shown, stoppable(shown, STOPPED) as progress:
+    with terminal.progress() as shown, stoppable(shown if is_first else SilentProgress(), STOPPED) as progress:
         device = choose_device(arguments.device, runtime="torch").device
         training = train_from_file(
             Path(arguments.config),
@@ -35,6 +38,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
             first_pass=coarse_bones,
             progress=progress,
         )
+    if not is_first:
+        return Outcome([])
     lines = [f"Trained on {len(training.train)} examinations, validated on {len(training.validation)}."]
     runs: dict[str, object] = {}
     for done in training.runs:

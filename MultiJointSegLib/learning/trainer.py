@@ -206,7 +206,8 @@ class Trainer:
         """Remember the best weights, where patience asks for them."""
         if not self.settings.patience:
             return
-        dice = mean_dice(measured)
+        # The same number in every process, so that all stop together.
+        dice = float(summed(torch.tensor(mean_dice(measured), device=self._device)) / process_count())
         self._since_best += 1
         if dice > self._best_dice:
             self._best_dice, self._since_best = dice, 0
