@@ -18,6 +18,8 @@ from MultiJointSegLib.report.page import format_value
 _TEMPLATE = "cohort.html.j2"
 _UNITS = {"mm2": "mm²", "mm3": "mm³", "deg": "°", "1": ""}
 _PLOT_WIDTH = 180.0
+_PLACE = "_centroid_"
+"""In the keys of coordinates, which depend on the patient's position and mean nothing over a cohort."""
 
 
 def write_page(
@@ -32,7 +34,7 @@ def write_page(
     rows
         All examinations. What needs a look comes first: failed, refused, then the least sure.
     found
-        Distributions of the measurements.
+        Distributions of the measurements; coordinates are not shown.
     left_out
         Sentences on files that were passed over.
     """
@@ -44,6 +46,7 @@ def write_page(
         lstrip_blocks=True,
     )
     bones = {bone.key: bone.name for bone in anatomy.all_bones()}
+    shown = [d for d in found if _PLACE not in d.key]
     text = environment.get_template(_TEMPLATE).render(
         counts=[(state, sum(row.state == state for row in rows)) for state in (FINISHED, REFUSED, FAILED)],
         total=len(rows),
@@ -51,8 +54,8 @@ def write_page(
         link=lambda row: urllib.parse.quote(f"{row.examination}/{names.REPORT_NAME}"),
         bones=bones,
         tables=[
-            (anatomy.joint(joint).name, sum(row.joint == joint for row in rows), [d for d in found if d.joint == joint])
-            for joint in dict.fromkeys(d.joint for d in found)
+            (anatomy.joint(joint).name, sum(row.joint == joint for row in rows), [d for d in shown if d.joint == joint])
+            for joint in dict.fromkeys(d.joint for d in shown)
         ],
         number=lambda value: "–" if value is None else format_value(value),
         units=_UNITS,

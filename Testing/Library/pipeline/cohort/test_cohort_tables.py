@@ -66,7 +66,8 @@ def test_page_puts_problems_first_and_escapes(values, tmp_path):
         ExaminationRow(examination="un sure", state="finished", joint="knee", least_bone_confidence=0.5),
         ExaminationRow(examination="<b>", state="failed", reason="Broken."),
     ]
-    write_page(tmp_path / "p.html", rows, distributions(values), ["x was left out."])
+    place = measured("sure", 4.0, key="femur_centroid_left", unit="mm")
+    write_page(tmp_path / "p.html", rows, distributions([*values, place]), ["x was left out."])
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert text.index("&lt;b&gt;") < text.index("un sure") < text.index(">sure<")
     assert 'href="un%20sure/report.html"' in text
