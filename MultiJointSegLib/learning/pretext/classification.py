@@ -156,10 +156,13 @@ def _labelled_studies(
     config: ClassificationConfig, progress: Progress
 ) -> tuple[list[PreparedStudy], dict[str, str], list[str]]:
     labels = read_labels(Path(config.data.labels))
+    unusable: list[str] = []  # a study that cannot be read is told as not found
     found = [
         study
         for folder in config.data.folders
-        for study in read_studies(Path(folder), pattern=config.data.pattern, each_file=config.data.each_file_is_a_study)
+        for study in read_studies(
+            Path(folder), pattern=config.data.pattern, each_file=config.data.each_file_is_a_study, problems=unusable
+        )
         if study.name in labels
     ]
     if not found:

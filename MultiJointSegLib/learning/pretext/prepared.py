@@ -173,9 +173,10 @@ def prepare_studies(
     studies: Sequence[Study],
     *,
     progress: Progress = SilentProgress(),  # noqa: B008
+    problems: list[str] | None = None,
     **options: object,
 ) -> list[PreparedStudy]:
-    """`prepare_study` of many, with progress; those that teach nothing are left out.
+    """`prepare_study` of many, with progress; those that teach nothing are left out, with a sentence in `problems`.
 
     Raises
     ------
@@ -188,6 +189,11 @@ def prepare_studies(
         prepared = prepare_study(study, **options)  # type: ignore[arg-type]
         if any(s.teaches for s in prepared.series):
             result.append(prepared)
+        elif problems is not None:
+            reasons = f" {' '.join(prepared.notes)}" if prepared.notes else ""
+            problems.append(
+                f"The study {study.name} was left out: it has neither a stack nor planes at an angle.{reasons}"
+            )
     if not result:
         raise InputError(
             f"None of the {len(studies)} studies teaches anything: a stack of slices, or two planes at an angle in one "

@@ -64,12 +64,14 @@ def pretrain(
         If the folder holds a run of another configuration, or there are fewer than two usable studies.
     """
     _claim(folder, config)
-    studies = read_all(config, ProgressSpan(progress, 0.0, 0.05))
+    problems: list[str] = []
+    studies = read_all(config, ProgressSpan(progress, 0.0, 0.05), problems)
     train_index, held_index = split_studies([s.name for s in studies], config.data.validation_share, config.seed)
     prepared = [
         prepare_studies(
             [studies[i] for i in chosen],
             progress=ProgressSpan(progress, *span),
+            problems=problems,
             pixel_mm=config.data.pixel_mm,
             minimum_angle_deg=config.targets.minimum_angle_deg,
             phases=config.data.phases,
@@ -86,7 +88,7 @@ def pretrain(
         "version": MultiJointSegLib.__version__,
         "config": config.model_dump(mode="json"),
         "studies": {"train": [s.name for s in prepared[0]], "held_back": [s.name for s in prepared[1]]},
-        "notes": [f"{s.name}: {note}" for part in prepared for s in part for note in s.notes],
+        "notes": problems + [f"{s.name}: {note}" for part in prepared for s in part for note in s.notes],
         "errors": error_table(slices, planes),
         "validation": trainer.validate(),
         "seconds": round(time.time() - started, 1),
@@ -96,18 +98,27 @@ def pretrain(
     return Pretraining(folder, network, tuple(prepared[1]), tuple(slices), tuple(planes), record)
 
 
-def read_all(config: PretrainConfig, progress: Progress = SilentProgress()) -> list[Study]:  # noqa: B008
-    """Read the geometry of all studies that a configuration names.
+def read_all(
+    config: PretrainConfig,
+    progress: Progress = SilentProgress(),  # noqa: B008
+    problems: list[str] | None = None,
+) -> list[Study]:
+    """Read the geometry of all studies that a configuration names; see `study_reading.read_studies`.
 
     Raises
     ------
     InputError
-        If a folder holds no study.
+        If a folder does not exist or is empty.
     """
     studies: list[Study] = []
     for index, folder in enumerate(config.data.folders):
         progress.report(index / len(config.data.folders), "Reading studies")
-        studies += read_studies(Path(folder), pattern=config.data.pattern, each_file=config.data.each_file_is_a_study)
+        studies += read_studies(
+            Path(folder),
+            pattern=config.data.pattern,
+            each_file=config.data.each_file_is_a_study,
+            problems=problems,
+        )
     return studies
 
 

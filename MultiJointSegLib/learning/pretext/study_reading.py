@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError
@@ -33,6 +35,7 @@ _LABEL_NAME = re.compile(r"\.seg\.nrrd$|(^|[^a-z])(seg|segmentation|labels?|mask
 # What makes a stack unfit as a volume but not as single planes.
 _HARMLESS = re.compile(r"single image|only \d+ slices|slice positions occur")
 _SIDES = {"L": "left", "R": "right"}
+_Found = TypeVar("_Found")
 
 
 def read_study(path: Path, *, pattern: str = "*") -> Study:
@@ -59,7 +62,9 @@ def read_study(path: Path, *, pattern: str = "*") -> Study:
     return studies[0]
 
 
-def read_studies(path: Path, *, pattern: str = "*", each_file: bool = False) -> list[Study]:
+def read_studies(
+    path: Path, *, pattern: str = "*", each_file: bool = False, problems: list[str] | None = None
+) -> list[Study]:
     """Read the studies of a folder; see `read_study`.
 
     Parameters
@@ -68,6 +73,8 @@ def read_studies(path: Path, *, pattern: str = "*", each_file: bool = False) -> 
         A study, or a folder whose sub-folders are studies.
     each_file : bool
         The volumes of a folder are studies of their own, not series of one study.
+    problems : list of str or None
+        Where given, a study that cannot be used is left out and the reason is appended; otherwise it is an error.
 
     Returns
     -------
@@ -80,13 +87,17 @@ def read_studies(path: Path, *, pattern: str = "*", each_file: bool = False) -> 
     if path.is_file():
         return [_study_of_files([path], path.name.split(".")[0], path.parent)]
     files = [f for f in sorted(path.glob(pattern)) if _is_image(f)]
-    if files and each_file:
-        return [_study_of_files([f], f.name.split(".")[0], path) for f in files]
     if files:
-        return [_study_of_files(files, path.name, path)]
+        groups = [([f], f.name.split(".")[0]) for f in files] if each_file else [(files, path.name)]
+        return _usable([partial(_study_of_files, group, name, path) for group, name in groups], problems)
     below = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     if any(_is_image(f) for folder in below for f in folder.glob(pattern)):
-        return [study for folder in below for study in read_studies(folder, pattern=pattern, each_file=each_file)]
+        options: dict[str, Any] = {"pattern": pattern, "each_file": each_file, "problems": problems}
+        return [
+            study
+            for found in _usable([partial(read_studies, folder, **options) for folder in below], problems)
+            for study in found
+        ]
     stacks = list_series(path)
     if not stacks:
         raise InputError(f"The folder {path} holds neither DICOM images nor volumes (NIfTI, NRRD, MetaImage).")
@@ -94,8 +105,10 @@ def read_studies(path: Path, *, pattern: str = "*", each_file: bool = False) -> 
     for stack in stacks:
         by_study[stack.frames[0].text("StudyInstanceUID")].append(stack)
     if len(by_study) == 1:
-        return [_study_of_dicom(stacks, path.name)]
-    found = [_study_of_dicom(group, _common_folder(group, path)) for group in by_study.values()]
+        return _usable([partial(_study_of_dicom, stacks, path.name)], problems)
+    found = _usable(
+        [partial(_study_of_dicom, group, _common_folder(group, path)) for group in by_study.values()], problems
+    )
     counts = Counter(s.name for s in found)
     seen: Counter[str] = Counter()
     named = []
@@ -104,6 +117,19 @@ def read_studies(path: Path, *, pattern: str = "*", each_file: bool = False) -> 
         name = study.name if counts[study.name] == 1 else f"{study.name} ({seen[study.name]})"
         named.append(Study(name, study.series, study.joint, study.side, study.notes))
     return sorted(named, key=lambda s: s.name)
+
+
+def _usable(readers: Sequence[Callable[[], _Found]], problems: list[str] | None) -> list[_Found]:
+    """What the readers give; errors go to `problems` where there is such a list."""
+    result = []
+    for reader in readers:
+        try:
+            result.append(reader())
+        except InputError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
+    return result
 
 
 def _is_image(path: Path) -> bool:

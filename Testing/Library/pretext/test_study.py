@@ -180,3 +180,14 @@ def test_real_heart_examination(shared_data: Path) -> None:
     steps = np.diff(study.series[0].centers_mm @ study.series[0].normal)
     np.testing.assert_allclose(np.abs(steps), 17.7, atol=0.1)
     assert len({s.frame_of_reference for s in study.series}) == 1
+
+
+def test_one_bad_study_does_not_stop_an_archive(tmp_path: Path) -> None:
+    write_volume(tmp_path / "good" / "ax.nii.gz", (1, 1, 4), 1)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "ax.nii.gz").write_bytes(b"not an image")
+    problems: list[str] = []
+    assert [s.name for s in read_studies(tmp_path, problems=problems)] == ["good"]
+    assert len(problems) == 1 and "bad holds no usable series" in problems[0]
+    with pytest.raises(InputError, match="bad holds no usable series"):
+        read_studies(tmp_path)
