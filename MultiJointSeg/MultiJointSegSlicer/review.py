@@ -92,6 +92,12 @@ class Review:
             return None
 
 
+def keep_run(segmentation_node: Any, run: Mapping[str, Any], labels: Volume) -> None:
+    """Keep run.json and the review that follows from it with the segmentation it made."""
+    segmentation_node.SetAttribute(RUN_ATTRIBUTE, json.dumps(run))
+    segmentation_node.SetAttribute(REVIEW_ATTRIBUTE, make_review(run, labels).to_json())
+
+
 def make_review(run: Mapping[str, Any], labels: Volume) -> Review:
     """Review of a run.
 

@@ -11,7 +11,6 @@ from MultiJointSegSlicer.installation import InstallationError
 from MultiJointSegSlicer.job.job import Job, Steps
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.parameters import EarlierOption, RunSettings
-from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, RUN_ATTRIBUTE, make_review
 from MultiJointSegSlicer.sample import add_sample, sample_arguments
 from MultiJointSegSlicer.strings import tr as _
 
@@ -133,6 +132,7 @@ class SegmentationLogic:
         from MultiJointSegLib import anatomy
         from MultiJointSegLib.imaging.reading import read_label_map
         from MultiJointSegLib.morphology.writing import read_measurements
+        from MultiJointSegLib.pipeline.result import SceneContent
         from MultiJointSegLib.surface.reading import read_surface
         from MultiJointSegSlicer.scene.building import adding_results
         from MultiJointSegSlicer.scene.nodes import remove_results, result_nodes
@@ -148,24 +148,19 @@ class SegmentationLogic:
         for path in sorted((folder / "surfaces").glob("*.stl")):
             surfaces[path.stem] = read_surface(path)
             yield
-        review = make_review(run, labels)
-        yield
         old = result_nodes(self._scene, volume_node)
         runs = sum(node.IsA("vtkMRMLSegmentationNode") for node in old)
         number = f" {runs + 1}" if runs and earlier is EarlierOption.KEEP else ""
-        nodes = yield from adding_results(
-            self._scene,
-            volume_node=volume_node,
+        content = SceneContent(
             labels=labels,
             bones=anatomy.joint(run["joint"]).bones,
             surfaces=surfaces,
             measurements=read_measurements(folder / "measurements.json"),
             name=f"{volume_node.GetName()}{number}",
             uncertainty=uncertainty,
+            run=run,
         )
-        if nodes.segmentation is not None:
-            nodes.segmentation.SetAttribute(REVIEW_ATTRIBUTE, review.to_json())
-            nodes.segmentation.SetAttribute(RUN_ATTRIBUTE, json.dumps(run))
+        nodes = yield from adding_results(self._scene, volume_node, content)
         if earlier is EarlierOption.REPLACE:
             remove_results(self._scene, volume_node, old)
         show_in_views(self._scene, volume_node, nodes.segmentation)

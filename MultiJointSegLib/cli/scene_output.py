@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MultiJointSegLib.pipeline.result import SCENE_NAME, SEGMENTATION_NAME
+from MultiJointSegLib.pipeline.result import SCENE_NAME, SEGMENTATION_NAME, SceneContent
 
 if TYPE_CHECKING:
-    from MultiJointSegLib.anatomy.catalog import Bone
     from MultiJointSegLib.imaging.volume import Volume
-    from MultiJointSegLib.morphology.measurement import Measurement
-    from MultiJointSegLib.surface.mesh import Surface
 
 
-def write_scene(
-    folder: Path,
-    *,
-    volume: Volume,
-    labels: Volume,
-    bones: Sequence[Bone],
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-    name: str,
-    side: str | None,
-) -> None:
+def write_scene(folder: Path, volume: Volume, content: SceneContent) -> None:
     """Write `SEGMENTATION_NAME` and `SCENE_NAME`: the scene writer that the command line gives to the pipeline.
 
     Raises
@@ -40,17 +26,8 @@ def write_scene(
         raise ImportError(
             "The package MultiJointSegSlicer is not installed; install MultiJointSeg with pip and the extra 'slicer'."
         ) from error
-    scene.write_segmentation(folder / SEGMENTATION_NAME, labels, bones, side=side)
-    scene.write_scene_bundle(
-        folder / SCENE_NAME,
-        volume=volume,
-        labels=labels,
-        bones=bones,
-        surfaces=surfaces,
-        measurements=measurements,
-        name=name,
-        side=side,
-    )
+    scene.write_segmentation(folder / SEGMENTATION_NAME, content.labels, content.bones, side=content.side)
+    scene.write_scene_bundle(folder / SCENE_NAME, volume, content)
 
 
 def read_slicer_segmentation(path: Path) -> Volume:

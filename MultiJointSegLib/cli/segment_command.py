@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.scene_output import write_scene
 from MultiJointSegLib.cli.terminal import Terminal
-from MultiJointSegLib.pipeline.result import REPORT_NAME, SCENE_NAME, SEGMENTATION_NAME, ExaminationResult
+from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.pipeline.result import REPORT_NAME, SCENE_NAME, SEGMENTATION_NAME, ExaminationResult, SceneContent
 from MultiJointSegLib.pipeline.segment_examination import segment_examination
 
 
@@ -63,8 +63,8 @@ def outcome_of(result: ExaminationResult, *, at: Path | None = None) -> Outcome:
     return Outcome(lines, data)
 
 
-def _write_segmentation_only(folder: Path, **parts: Any) -> None:
+def _write_segmentation_only(folder: Path, _volume: Volume, content: SceneContent) -> None:
     """Scene writer that leaves out the scene."""
     from MultiJointSegLib.pipeline.segmentation_nrrd import write_plain_segmentation
 
-    write_plain_segmentation(folder / SEGMENTATION_NAME, parts["labels"], parts["bones"])
+    write_plain_segmentation(folder / SEGMENTATION_NAME, content.labels, content.bones)

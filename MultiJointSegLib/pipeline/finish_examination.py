@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MultiJointSegLib.pipeline import result as names
-from MultiJointSegLib.pipeline.result import SceneWriter
-from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces, write_uncertainty
+from MultiJointSegLib.pipeline.result import SceneContent, SceneWriter
+from MultiJointSegLib.pipeline.result_files import write_scene, write_tables_and_surfaces
 from MultiJointSegLib.pipeline.run_record import peak_memory_mib, rounded
 from MultiJointSegLib.pipeline.stages import StageClock
 from MultiJointSegLib.report.content import side_of
@@ -91,12 +91,28 @@ def finish_examination(
         measurements = measure_surfaces(surfaces, joint=joint, labels=segmentation.labels, side=side)
         doubts = [s for s in (swapped_labels(surfaces, joint), side_conflict(surfaces, joint, side)) if s]
     with clock.stage("Writing images and surfaces"):
+        from MultiJointSegLib.imaging.writing import write_volume
+        from MultiJointSegLib.pipeline.uncertainty_map import uncertainty_map
+
         write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
+        uncertainty = None
         if segmentation.probabilities:
-            write_uncertainty(folder, segmentation)
+            uncertainty = uncertainty_map(segmentation.labels, segmentation.probabilities)
+            write_volume(uncertainty, folder / names.UNCERTAINTY_NAME)
+    warnings = [*_reader_warnings(volume), *segmentation.warnings, *doubts]
     with clock.stage("Writing the scene"):
-        no_scene = write_scene(folder, scene_writer, volume, segmentation, surfaces, measurements)
-    warnings = [*_reader_warnings(volume), *segmentation.warnings, *doubts, *no_scene]
+        so_far = round(sum((earlier | clock.timings_s).values()), 4)
+        scene = SceneContent(
+            labels=segmentation.labels,
+            bones=bones,
+            surfaces=surfaces,
+            measurements=measurements,
+            name=segmentation.joint.name,
+            side=side,
+            uncertainty=uncertainty,
+            run={**run, "warnings": list(warnings), "total_s": so_far},
+        )
+        warnings += write_scene(folder, scene_writer, volume, scene)
     record = {**run, "timings_s": rounded(earlier | clock.timings_s), "warnings": warnings}
     with clock.stage("Writing the report") as span:
         from MultiJointSegLib.report.content import ReportContent

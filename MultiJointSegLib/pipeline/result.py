@@ -47,25 +47,47 @@ RESULT_NAMES = frozenset(
 """All that a result folder may hold; ``--overwrite`` replaces a folder only if it holds nothing else."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneContent:
+    """What a scene holds beside the examination.
+
+    Parameters
+    ----------
+    labels
+        Label map (k, j, i) with global label values, LPS.
+    bones
+        The bones that become segments, also those without a voxel.
+    surfaces
+        Closed surface of each bone found, by bone key, LPS mm.
+    measurements
+        Values with units and the geometry that shows them.
+    name
+        What the results are called, as the user sees it.
+    side
+        "left" or "right", None where it is not known.
+    uncertainty
+        Doubt about every voxel in percent (`uncertainty_map.uncertainty_map`), None where there is none.
+    run
+        Content of run.json, from which review and report are made again; None where there is none.
+    """
+
+    labels: Volume
+    bones: Sequence[Bone]
+    surfaces: Mapping[str, Surface]
+    measurements: Sequence[Measurement]
+    name: str
+    side: str | None = None
+    uncertainty: Volume | None = None
+    run: Mapping[str, object] | None = None
+
+
 class SceneWriter(Protocol):
     """Writes what 3D Slicer opens. Given from outside, since the library knows nothing of Slicer."""
 
-    def __call__(
-        self,
-        folder: Path,
-        *,
-        volume: Volume,
-        labels: Volume,
-        bones: Sequence[Bone],
-        surfaces: Mapping[str, Surface],
-        measurements: Sequence[Measurement],
-        name: str,
-        side: str | None,
-    ) -> None:
+    def __call__(self, folder: Path, volume: Volume, content: SceneContent, /) -> None:
         """Write `SEGMENTATION_NAME` and `SCENE_NAME` into `folder`.
 
-        `side` is "left" or "right", None where the source does not say. Raises `ImportError` if the packages that it
-        needs cannot be used here.
+        Raises `ImportError` if the packages that it needs cannot be used here.
         """
 
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.pipeline import result as names
-from MultiJointSegLib.pipeline.result import SceneWriter
-from MultiJointSegLib.report.content import side_of
+from MultiJointSegLib.pipeline.result import SceneContent, SceneWriter
 
 if TYPE_CHECKING:
-    from MultiJointSegLib.inference.segmenter import SegmentationResult
     from MultiJointSegLib.morphology.measurement import Measurement
     from MultiJointSegLib.surface.mesh import Surface
 
@@ -46,43 +44,17 @@ def write_tables_and_surfaces(
     write_measurements(measurements, folder / names.MEASUREMENTS_CSV_NAME, folder / names.MEASUREMENTS_JSON_NAME)
 
 
-def write_uncertainty(folder: Path, segmentation: SegmentationResult) -> None:
-    """Write the doubt about every voxel, see `uncertainty_map.uncertainty_map`."""
-    from MultiJointSegLib.imaging.writing import write_volume
-    from MultiJointSegLib.pipeline.uncertainty_map import uncertainty_map
-
-    doubt = uncertainty_map(segmentation.labels, segmentation.probabilities)
-    write_volume(doubt, folder / names.UNCERTAINTY_NAME)
-
-
-def write_scene(
-    folder: Path,
-    scene_writer: SceneWriter | None,
-    volume: Volume,
-    segmentation: SegmentationResult,
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-) -> list[str]:
+def write_scene(folder: Path, scene_writer: SceneWriter | None, volume: Volume, content: SceneContent) -> list[str]:
     """Write scene.mrb and segmentation.seg.nrrd; without a usable writer the latter alone. Returns warnings."""
-    joint = segmentation.joint
     reason = "The packages of 3D Slicer are not installed; install the extra 'slicer' to get them."
     if scene_writer is not None:
         try:
-            scene_writer(
-                folder,
-                volume=volume,
-                labels=segmentation.labels,
-                bones=joint.bones,
-                surfaces=surfaces,
-                measurements=measurements,
-                name=joint.name,
-                side=side_of(volume),
-            )
+            scene_writer(folder, volume, content)
         except ImportError as error:
             reason = str(error)
         else:
             return []
     from MultiJointSegLib.pipeline.segmentation_nrrd import write_plain_segmentation
 
-    write_plain_segmentation(folder / names.SEGMENTATION_NAME, segmentation.labels, joint.bones)
+    write_plain_segmentation(folder / names.SEGMENTATION_NAME, content.labels, content.bones)
     return [f"scene.mrb was not written, and segmentation.seg.nrrd carries no terminology codes: {reason}"]

@@ -212,8 +212,9 @@ def _surfaces(
 ) -> dict[str, Surface]:
     from MultiJointSegLib.surface.extraction import bone_surfaces
 
-    made = bone_surfaces(labels, [bone for bone in joint.bones if bone.key not in given], progress=progress)
-    return {bone.key: (given | made)[bone.key] for bone in joint.bones if bone.key in (given | made)}
+    missing = [bone for bone in joint.bones if bone.key not in given]
+    made = dict(given) | bone_surfaces(labels, missing, progress=progress)
+    return {bone.key: made[bone.key] for bone in joint.bones if bone.key in made}
 
 
 def _run_record(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.measurement import Measurement, line, plane, point, sphere
+from MultiJointSegLib.pipeline.result import SceneContent
 from MultiJointSegLib.surface.mesh import Surface
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,15 +49,9 @@ class Examination:
     measurements: list[Measurement]
     name: str = "Knee of Zoë"
 
-    def arguments(self) -> dict[str, object]:
-        return {
-            "volume": self.volume,
-            "labels": self.labels,
-            "bones": self.bones,
-            "surfaces": self.surfaces,
-            "measurements": self.measurements,
-            "name": self.name,
-        }
+    def content(self, **changes: object) -> SceneContent:
+        values = {name: getattr(self, name) for name in ("labels", "bones", "surfaces", "measurements", "name")}
+        return SceneContent(**{**values, **changes})
 
 
 def octahedron(center_mm: np.ndarray, radius_mm: float) -> Surface:

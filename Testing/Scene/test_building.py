@@ -57,7 +57,7 @@ EXPECTED_TREE = [
 
 
 def test_everything_stands_under_one_folder_beside_the_volume(a_scene, an_examination) -> None:
-    build_scene(a_scene, **an_examination.arguments())
+    build_scene(a_scene, an_examination.volume, an_examination.content())
     assert tree_of(a_scene) == EXPECTED_TREE
 
 
@@ -66,15 +66,14 @@ def test_results_stand_beside_a_volume_that_is_in_a_study(a_scene, an_examinatio
     study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
     volume_node = add_volume_node(a_scene, an_examination.volume, name="MRI")
     hierarchy.CreateItem(study, volume_node)
-    arguments = {**an_examination.arguments(), "name": ""}
-    del arguments["volume"]
-    nodes = add_results(a_scene, volume_node=volume_node, **arguments)
+    content = an_examination.content(name="")
+    nodes = add_results(a_scene, volume_node, content)
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(nodes.segmentation)) == study
     assert [line[:2] for line in tree_of(a_scene)][:3] == [(0, "Study"), (1, "MRI"), (1, "MRI bones")]
 
 
 def test_models_hold_the_given_surfaces_in_the_bones_colors(a_scene, an_examination) -> None:
-    nodes = build_scene(a_scene, **an_examination.arguments())
+    nodes = build_scene(a_scene, an_examination.volume, an_examination.content())
     assert list(nodes.models) == ["femur", "tibia"]
     for key, node in nodes.models.items():
         surface = surface_from_node(node)
@@ -85,30 +84,28 @@ def test_models_hold_the_given_surfaces_in_the_bones_colors(a_scene, an_examinat
 
 
 def test_results_are_found_again_through_the_volume(a_scene, an_examination) -> None:
-    nodes = build_scene(a_scene, **an_examination.arguments())
+    nodes = build_scene(a_scene, an_examination.volume, an_examination.content())
     assert find_results(a_scene, nodes.volume) == nodes
 
 
 def test_two_results_do_not_mix_and_one_can_be_replaced(a_scene, an_examination) -> None:
-    first = build_scene(a_scene, **an_examination.arguments())
-    other = build_scene(a_scene, **{**an_examination.arguments(), "name": "Other"})
+    first = build_scene(a_scene, an_examination.volume, an_examination.content())
+    other = build_scene(a_scene, an_examination.volume, an_examination.content(name="Other"))
     remove_nodes(a_scene, first.results())
     assert find_results(a_scene, first.volume) is None
     assert find_results(a_scene, other.volume) == other
-    arguments = an_examination.arguments()
-    del arguments["volume"]
-    again = add_results(a_scene, volume_node=first.volume, **arguments)
+    content = an_examination.content()
+    again = add_results(a_scene, first.volume, content)
     assert find_results(a_scene, first.volume) == again
 
 
 def test_removing_results_leaves_no_helper_nodes(a_scene, an_examination) -> None:
     volume_node = add_volume_node(a_scene, an_examination.volume, name="MRI")
-    arguments = an_examination.arguments()
-    del arguments["volume"]
-    add_results(a_scene, volume_node=volume_node, **arguments)  # makes the tree's own node and items
+    content = an_examination.content()
+    add_results(a_scene, volume_node, content)  # makes the tree's own node and items
     remove_nodes(a_scene, find_results(a_scene, volume_node).results())
     before = node_ids(a_scene)
-    nodes = add_results(a_scene, volume_node=volume_node, **arguments)
+    nodes = add_results(a_scene, volume_node, content)
     remove_nodes(a_scene, nodes.results())
     assert node_ids(a_scene) == before
 
@@ -117,9 +114,8 @@ def test_results_follow_the_transform_of_the_volume(a_scene, an_examination) -> 
     transform = a_scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Registration")
     volume_node = add_volume_node(a_scene, an_examination.volume, name="MRI")
     volume_node.SetAndObserveTransformNodeID(transform.GetID())
-    arguments = an_examination.arguments()
-    del arguments["volume"]
-    nodes = add_results(a_scene, volume_node=volume_node, **arguments)
+    content = an_examination.content()
+    nodes = add_results(a_scene, volume_node, content)
     moved = [node for node in nodes.results() if node.IsA("vtkMRMLTransformableNode")]
     assert len(moved) == len(nodes.results()) - 1  # all but the table
     assert all(node.GetParentTransformNode() is transform for node in moved)
@@ -135,7 +131,7 @@ def test_cancelling_at_any_stage_leaves_the_scene_as_it_was(a_scene, an_examinat
                 raise CancelledError("Cancelled: nothing was written.")
 
     with pytest.raises(CancelledError):
-        build_scene(a_scene, **an_examination.arguments(), progress=StopAt())
+        build_scene(a_scene, an_examination.volume, an_examination.content(), progress=StopAt())
     assert node_ids(a_scene) == before
     assert tree_of(a_scene) == tree_before
 
@@ -155,7 +151,7 @@ def test_node_removed_in_the_middle_is_a_sentence_and_nothing_stays(a_scene, an_
     before = node_ids(a_scene)
     progress = removed_by_user(a_scene, class_name, 0.7)
     with pytest.raises(InputError, match="were removed from the scene while results were being added"):
-        build_scene(a_scene, **an_examination.arguments(), progress=progress)
+        build_scene(a_scene, an_examination.volume, an_examination.content(), progress=progress)
     assert node_ids(a_scene) == before
 
 
@@ -166,17 +162,16 @@ def test_scene_closed_in_the_middle_is_a_sentence(a_scene, an_examination) -> No
                 a_scene.Clear(False)
 
     with pytest.raises(InputError, match="were removed from the scene"):
-        build_scene(a_scene, **an_examination.arguments(), progress=CloseAt())
+        build_scene(a_scene, an_examination.volume, an_examination.content(), progress=CloseAt())
     assert a_scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
 
 
 def test_volume_that_is_gone_is_a_sentence(a_scene, an_examination) -> None:
     volume_node = add_volume_node(a_scene, an_examination.volume, name="MRI")
     a_scene.RemoveNode(volume_node)
-    arguments = an_examination.arguments()
-    del arguments["volume"]
+    content = an_examination.content()
     with pytest.raises(InputError, match="Load the volume again"):
-        add_results(a_scene, volume_node=volume_node, **arguments)
+        add_results(a_scene, volume_node, content)
 
 
 def test_users_nodes_added_meanwhile_stay(a_scene, an_examination) -> None:
@@ -188,7 +183,7 @@ def test_users_nodes_added_meanwhile_stay(a_scene, an_examination) -> None:
                 raise CancelledError("Cancelled: nothing was written.")
 
     with pytest.raises(CancelledError):
-        build_scene(a_scene, **an_examination.arguments(), progress=AddThenCancel())
+        build_scene(a_scene, an_examination.volume, an_examination.content(), progress=AddThenCancel())
     assert a_scene.GetFirstNodeByName("Mine") is not None
     assert a_scene.GetNumberOfNodesByClass("vtkMRMLModelNode") == 1
 
@@ -196,10 +191,10 @@ def test_users_nodes_added_meanwhile_stay(a_scene, an_examination) -> None:
 def test_segmentation_that_does_not_fit_leaves_no_volume(a_scene, an_examination) -> None:
     before = node_ids(a_scene)
     with pytest.raises(InputError, match="belong to none of the bones"):
-        build_scene(a_scene, **{**an_examination.arguments(), "bones": an_examination.bones[:1]})
+        build_scene(a_scene, an_examination.volume, an_examination.content(bones=an_examination.bones[:1]))
     assert node_ids(a_scene) == before
 
 
 def test_result_without_surfaces_and_measurements_works(a_scene, an_examination) -> None:
-    nodes = build_scene(a_scene, **{**an_examination.arguments(), "surfaces": {}, "measurements": []})
+    nodes = build_scene(a_scene, an_examination.volume, an_examination.content(surfaces={}, measurements=[]))
     assert (nodes.models, nodes.table, nodes.markups) == ({}, None, ())

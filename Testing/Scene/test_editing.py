@@ -38,7 +38,7 @@ class HandTimer:
 def built(a_scene, an_examination):
     from MultiJointSegSlicer.scene import build_scene
 
-    return build_scene(a_scene, **an_examination.arguments())
+    return build_scene(a_scene, an_examination.volume, an_examination.content())
 
 
 def edit(node, segment_id: str, *, value: int = 0) -> None:

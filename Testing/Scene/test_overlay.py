@@ -19,9 +19,8 @@ def built(a_scene, an_examination):
 
     labels = an_examination.labels
     doubt = labels.with_array((labels.array > 0).astype(np.uint8) * 60)
-    arguments = {**an_examination.arguments(), "volume_node": add_volume_node(a_scene, an_examination.volume, name="x")}
-    del arguments["volume"]
-    steps = adding_results(a_scene, **arguments, uncertainty=doubt)
+    volume_node = add_volume_node(a_scene, an_examination.volume, name="x")
+    steps = adding_results(a_scene, volume_node, an_examination.content(uncertainty=doubt))
     while True:
         try:
             next(steps)

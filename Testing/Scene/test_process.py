@@ -43,6 +43,7 @@ import psutil
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.pipeline.result import SceneContent
 from MultiJointSegSlicer import scene
 
 def resident_kb():
@@ -56,8 +57,8 @@ folder = Path(tempfile.mkdtemp())
 for n in range(6):
     if n == 3:
         before = resident_kb()
-    scene.write_scene_files(folder, volume=volume, labels=labels, bones=anatomy.joint("knee").bones, surfaces={},
-                            measurements=[], name="Knee")
+    content = SceneContent(labels=labels, bones=anatomy.joint("knee").bones, surfaces={}, measurements=[], name="Knee")
+    scene.write_scene_files(folder, volume, content)
     assert scene.read_segmentation(folder / "segmentation.seg.nrrd").array.any()
     with scene.open_scene_bundle(folder / "scene.mrb"):
         pass
@@ -70,14 +71,15 @@ import numpy as np
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.pipeline.result import SceneContent
 from MultiJointSegSlicer import scene as s
 
 context = s.headless_scene()
 scene = context.__enter__()
 geometry = Geometry((10, 10, 10))
 labels = Volume(np.ones(geometry.array_shape, np.uint8), geometry)
-nodes = s.build_scene(scene, volume=labels, labels=labels, bones=anatomy.joint("knee").bones, surfaces={},
-                      measurements=[], name="Knee")
+content = SceneContent(labels=labels, bones=anatomy.joint("knee").bones, surfaces={}, measurements=[], name="Knee")
+nodes = s.build_scene(scene, labels, content)
 """
 
 needs_slicer = [

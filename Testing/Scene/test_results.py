@@ -18,7 +18,7 @@ pytestmark = [
 def built(a_scene, an_examination):
     from MultiJointSegSlicer.scene import build_scene
 
-    return build_scene(a_scene, **an_examination.arguments())
+    return build_scene(a_scene, an_examination.volume, an_examination.content())
 
 
 def test_results_go_with_their_folders_and_the_volume_stays(a_scene, built) -> None:

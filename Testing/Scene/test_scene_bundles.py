@@ -99,7 +99,7 @@ print(json.dumps({
 def test_fresh_process_loads_equal_content(tmp_path, make_examination, run_python, left_handed) -> None:
     examination = make_examination(angles_deg=(8.0, -12.0, 20.0), left_handed=left_handed)
     path, arrays = tmp_path / "scene.mrb", tmp_path / "arrays.npz"
-    write_scene_bundle(path, **examination.arguments(), side="right")
+    write_scene_bundle(path, examination.volume, examination.content(side="right"))
     done = run_python(DUMP, path, arrays)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -156,7 +156,7 @@ def test_fresh_process_loads_equal_content(tmp_path, make_examination, run_pytho
 
 def test_results_are_found_in_a_loaded_bundle(tmp_path, an_examination) -> None:
     path = tmp_path / "scene.mrb"
-    write_scene_bundle(path, **an_examination.arguments())
+    write_scene_bundle(path, an_examination.volume, an_examination.content())
     with open_scene_bundle(path) as scene:
         nodes = find_results(scene, scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))
         assert list(nodes.models) == ["femur", "tibia"]
@@ -169,7 +169,7 @@ def test_results_are_found_in_a_loaded_bundle(tmp_path, an_examination) -> None:
 def test_volumes_of_other_types_survive(tmp_path, make_examination, dtype) -> None:
     examination = make_examination(dtype)
     path = tmp_path / "scene.mrb"
-    write_scene_bundle(path, **examination.arguments())
+    write_scene_bundle(path, examination.volume, examination.content())
     with open_scene_bundle(path) as scene:
         volume = volume_from_node(scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))
         assert volume.array.dtype == dtype
@@ -179,7 +179,7 @@ def test_volumes_of_other_types_survive(tmp_path, make_examination, dtype) -> No
 
 
 def test_both_files_of_a_result_are_written_and_nothing_else(tmp_path, an_examination, capfd) -> None:
-    write_scene_files(tmp_path, **an_examination.arguments())
+    write_scene_files(tmp_path, an_examination.volume, an_examination.content())
     assert {path.name for path in tmp_path.iterdir()} == {"scene.mrb", "segmentation.seg.nrrd"}
     assert np.array_equal(read_segmentation(tmp_path / "segmentation.seg.nrrd").array, an_examination.labels.array)
     assert capfd.readouterr() == ("", "")
@@ -187,7 +187,7 @@ def test_both_files_of_a_result_are_written_and_nothing_else(tmp_path, an_examin
 
 def test_bundle_holds_relative_paths_only(tmp_path, an_examination) -> None:
     path = tmp_path / "scene.mrb"
-    write_scene_bundle(path, **an_examination.arguments())
+    write_scene_bundle(path, an_examination.volume, an_examination.content())
     with zipfile.ZipFile(path) as bundle:
         text = bundle.read("scene/scene.mrml").decode()
         assert str(tmp_path) not in text
@@ -198,7 +198,7 @@ def test_bundle_holds_relative_paths_only(tmp_path, an_examination) -> None:
 def test_names_with_any_characters_and_of_any_length_work(tmp_path, an_examination) -> None:
     path = tmp_path / "膝 of Zoë.mrb"
     name = 'a/b\\c:*?"<>|%~^ \t é 🦴 ' + "long " * 80
-    write_scene_bundle(path, **{**an_examination.arguments(), "name": name})
+    write_scene_bundle(path, an_examination.volume, an_examination.content(name=name))
     with open_scene_bundle(path) as scene:
         assert scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode").GetName().startswith("a/b\\c:*?")
         assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode").GetSegmentation().GetNumberOfSegments() == 4
@@ -211,7 +211,7 @@ def test_cancelling_writes_nothing(tmp_path, an_examination) -> None:
                 raise CancelledError("Cancelled: nothing was written.")
 
     with pytest.raises(CancelledError):
-        write_scene_bundle(tmp_path / "scene.mrb", **an_examination.arguments(), progress=Cancel())
+        write_scene_bundle(tmp_path / "scene.mrb", an_examination.volume, an_examination.content(), progress=Cancel())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,7 +219,7 @@ def test_earlier_bundle_stays_when_the_new_one_fails(tmp_path, an_examination) -
     path = tmp_path / "scene.mrb"
     path.write_text("earlier")
     with pytest.raises(InputError, match="belong to none of the bones"):
-        write_scene_bundle(path, **{**an_examination.arguments(), "bones": an_examination.bones[:1]})
+        write_scene_bundle(path, an_examination.volume, an_examination.content(bones=an_examination.bones[:1]))
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -233,7 +233,7 @@ def test_slicers_failure_is_a_sentence_and_leaves_nothing(tmp_path, an_examinati
     blocked.write_text("in the way")
     monkeypatch.setattr("MultiJointSegSlicer.scene.writing.show_in_views", with_cache_gone)
     with pytest.raises(MultiJointSegError, match="could not be written"):
-        write_scene_bundle(tmp_path / "scene.mrb", **an_examination.arguments())
+        write_scene_bundle(tmp_path / "scene.mrb", an_examination.volume, an_examination.content())
     assert list(tmp_path.iterdir()) == [blocked]
 
 
@@ -251,7 +251,7 @@ def test_bundle_that_cannot_be_read_is_a_sentence(tmp_path, content) -> None:
 
 def test_relative_paths_work_and_the_working_directory_stays(tmp_path, an_examination, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_scene_bundle(Path("scene.mrb"), **an_examination.arguments())
+    write_scene_bundle(Path("scene.mrb"), an_examination.volume, an_examination.content())
     with open_scene_bundle(Path("scene.mrb")) as scene:
         assert scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is not None
     write_segmentation(Path("a.seg.nrrd"), an_examination.labels, an_examination.bones)
@@ -264,7 +264,7 @@ def test_relative_paths_work_and_the_working_directory_stays(tmp_path, an_examin
 
 def test_loaded_bundle_shows_the_measured_surfaces_in_3d_and_the_masks_in_slices(tmp_path, an_examination) -> None:
     path = tmp_path / "scene.mrb"
-    write_scene_bundle(path, **an_examination.arguments())
+    write_scene_bundle(path, an_examination.volume, an_examination.content())
     with open_scene_bundle(path) as scene:
         nodes = find_results(scene, scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))
         assert all(model.GetDisplayNode().GetVisibility() for model in nodes.models.values())
@@ -277,7 +277,7 @@ def test_loaded_bundle_shows_the_measured_surfaces_in_3d_and_the_masks_in_slices
 def test_bundles_loaded_into_one_scene_keep_their_results_apart(tmp_path, an_examination, a_scene) -> None:
     paths = [tmp_path / "first.mrb", tmp_path / "second.mrb"]
     for path in paths:
-        write_scene_bundle(path, **{**an_examination.arguments(), "name": path.stem})
+        write_scene_bundle(path, an_examination.volume, an_examination.content(name=path.stem))
         assert a_scene.ReadFromMRB(str(path))
     results = [find_results(a_scene, a_scene.GetFirstNodeByName(path.stem)) for path in paths]
     assert [nodes.segmentation.GetName() for nodes in results] == ["first bones", "second bones"]

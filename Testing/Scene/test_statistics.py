@@ -56,7 +56,7 @@ class StatisticsLogic:
 def built(a_scene, an_examination):
     from MultiJointSegSlicer.scene import build_scene
 
-    return build_scene(a_scene, **an_examination.arguments())
+    return build_scene(a_scene, an_examination.volume, an_examination.content())
 
 
 @pytest.fixture

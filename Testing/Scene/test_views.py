@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slicer
 
 
 def test_created_views_show_the_volume_around_the_bones(a_scene, an_examination) -> None:
-    nodes = build_scene(a_scene, **an_examination.arguments())
+    nodes = build_scene(a_scene, an_examination.volume, an_examination.content())
     show_in_views(a_scene, nodes.volume, nodes.segmentation, create=True)
     corners = np.vstack([flip_points(s.points_mm) for s in an_examination.surfaces.values()])
     # The fibula has no surface of ours; Slicer's is within the same examination.
@@ -34,7 +34,9 @@ def test_created_views_show_the_volume_around_the_bones(a_scene, an_examination)
 
 def test_without_bones_the_whole_volume_is_looked_at(a_scene, an_examination) -> None:
     empty = an_examination.labels.with_array(an_examination.labels.array * 0)
-    nodes = build_scene(a_scene, **{**an_examination.arguments(), "labels": empty, "surfaces": {}, "measurements": []})
+    nodes = build_scene(
+        a_scene, an_examination.volume, an_examination.content(labels=empty, surfaces={}, measurements=[])
+    )
     show_in_views(a_scene, nodes.volume, nodes.segmentation, create=True)
     center = flip_points(an_examination.volume.geometry.corner_points()).mean(axis=0)
     camera = a_scene.GetFirstNodeByClass("vtkMRMLCameraNode")
@@ -42,7 +44,7 @@ def test_without_bones_the_whole_volume_is_looked_at(a_scene, an_examination) ->
 
 
 def test_views_of_the_application_keep_orientation_and_shape(a_scene, an_examination) -> None:
-    nodes = build_scene(a_scene, **an_examination.arguments())
+    nodes = build_scene(a_scene, an_examination.volume, an_examination.content())
     show_in_views(a_scene, nodes.volume, nodes.segmentation, create=True)
     view = a_scene.GetSingletonNode("Green", "vtkMRMLSliceNode")
     view.SetDimensions(600, 300, 1)

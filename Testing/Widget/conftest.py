@@ -217,7 +217,7 @@ class Panel:
         parts = self.parts
         return [part.job for part in (parts.segmentation, parts.remeasuring, parts.exporting, parts.batch)]
 
-    def work(self, until: Callable[[], bool], limit_s: float = 90.0) -> None:
+    def work(self, until: Callable[[], bool], limit_s: float = 300.0) -> None:
         """Let Qt work until the condition holds."""
         end = time.monotonic() + limit_s
         while not until():

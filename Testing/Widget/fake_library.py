@@ -1,6 +1,6 @@
 """A stand-in for the command line of the library: the same arguments, events and files, without a network.
 
-The bones are where the image is bright. `FAKE_LIBRARY` tells it to misbehave: "slow", "refuse" or "killed".
+The bones are where the image is bright. `FAKE_LIBRARY` tells it to misbehave, for example "slow", "refuse" or "killed".
 """
 
 from __future__ import annotations
@@ -98,6 +98,10 @@ def segment(source: Path, output: Path, joint: str) -> dict:
         output / "measurements.csv",
         output / "measurements.json",
     )
+    behavior = os.environ.get("FAKE_LIBRARY")
+    gpu = ["The GPU's memory was not enough even for one slice; the CPU was used."] if behavior == "gpu" else []
+    if behavior == "broken-labels":
+        (output / "labels.nii.gz").write_bytes(b"broken")
     doubt = np.linspace(0.1, 0.6, volume.array.shape[0])
     run = {
         "joint": "knee",
@@ -106,7 +110,7 @@ def segment(source: Path, output: Path, joint: str) -> dict:
         "bone_confidence": {"femur": 0.93, "fibula": 0.0, "patella": 0.0, "tibia": 0.88},
         "slice_axis": 0,
         "slice_uncertainty": {"femur": doubt.tolist(), "tibia": doubt[::-1].tolist()},
-        "warnings": ["The fibula and the patella were not found."],
+        "warnings": ["The fibula and the patella were not found.", *gpu],
         "device": {"device": "cpu", "runtime": "torch"},
         "total_s": 12.3,
     }
@@ -212,6 +216,13 @@ def main() -> None:
     if behavior == "refuse":
         event(event="failed", exit_code=3, error="The images show none of the joints that the model knows.")
         sys.exit(3)
+    if behavior == "memory":
+        reason = "The memory is not enough for this examination; close other programs."
+        event(event="failed", exit_code=1, error=reason)
+        sys.exit(1)
+    if behavior == "no-files":
+        event(event="finished", data={})
+        return
     if behavior == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if given.command == "phantom":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
-from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.pipeline.result import SceneContent
 from MultiJointSegLib.progress import Progress, SilentProgress
-from MultiJointSegLib.surface.mesh import Surface
+from MultiJointSegSlicer.review import keep_run
 from MultiJointSegSlicer.scene import hierarchy
 from MultiJointSegSlicer.scene.markups import add_geometry_nodes, shared_geometry
 from MultiJointSegSlicer.scene.models import add_model_node
@@ -23,34 +23,17 @@ from MultiJointSegSlicer.scene.volumes import add_volume_node
 from MultiJointSegSlicer.scene.watching import mark_as_measured
 
 
-def build_scene(
-    scene: Scene,
-    *,
-    volume: Volume,
-    labels: Volume,
-    bones: Sequence[Bone],
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-    name: str,
-    side: str | None = None,
-    progress: Progress | None = None,
-) -> SceneNodes:
+def build_scene(scene: Scene, volume: Volume, content: SceneContent, *, progress: Progress | None = None) -> SceneNodes:
     """Add an examination and everything found in it, under one folder of the subject hierarchy.
 
     Parameters
     ----------
     scene
         vtkMRMLScene, that of 3D Slicer or one from `headless_scene`.
-    volume, labels
-        The examination (k, j, i) and its label map with global label values, LPS.
-    bones
-        The bones that become segments.
-    surfaces
-        Closed surface of each bone found, by bone key, LPS mm.
-    name
-        Name of the folder and of the volume node.
-    side
-        "left" or "right", None where it is not known.
+    volume
+        The examination (k, j, i), LPS.
+    content
+        What was found; its name becomes that of the folder and of the volume node.
 
     Raises
     ------
@@ -63,20 +46,10 @@ def build_scene(
     folders: list[int] = []
     try:
         with _recorded(scene, added):
-            volume_node = add_volume_node(scene, volume, name=name)
-            folders.append(hierarchy.add_folder(scene, 0, name))
+            volume_node = add_volume_node(scene, volume, name=content.name)
+            folders.append(hierarchy.add_folder(scene, 0, content.name))
             hierarchy.place(scene, [volume_node], folders[0])
-        return add_results(
-            scene,
-            volume_node=volume_node,
-            labels=labels,
-            bones=bones,
-            surfaces=surfaces,
-            measurements=measurements,
-            name=name,
-            side=side,
-            progress=progress,
-        )
+        return add_results(scene, volume_node, content, progress=progress)
     except BaseException:
         remove_nodes(scene, added)
         hierarchy.remove_items(scene, folders)
@@ -84,33 +57,15 @@ def build_scene(
 
 
 def add_results(
-    scene: Scene,
-    *,
-    volume_node: Node,
-    labels: Volume,
-    bones: Sequence[Bone],
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-    name: str = "",
-    side: str | None = None,
-    progress: Progress | None = None,
+    scene: Scene, volume_node: Node, content: SceneContent, *, progress: Progress | None = None
 ) -> SceneNodes:
     """Add what was found in a volume of the scene: beside the volume in the subject hierarchy, under its transform.
 
     The segmentation and the table stand beside the volume, models and markups in one folder each. Earlier results stay;
-    remove those of `find_results` first to replace them. See `build_scene` for the parameters and errors.
+    remove those of `find_results` first to replace them. The volume's name is used where the content has none. See
+    `build_scene` for the errors.
     """
-    steps = adding_results(
-        scene,
-        volume_node=volume_node,
-        labels=labels,
-        bones=bones,
-        surfaces=surfaces,
-        measurements=measurements,
-        name=name,
-        side=side,
-        progress=progress,
-    )
+    steps = adding_results(scene, volume_node, content, progress=progress)
     while True:
         try:
             next(steps)
@@ -120,24 +75,12 @@ def add_results(
 
 
 def adding_results(
-    scene: Scene,
-    *,
-    volume_node: Node,
-    labels: Volume,
-    bones: Sequence[Bone],
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-    name: str = "",
-    side: str | None = None,
-    progress: Progress | None = None,
-    uncertainty: Volume | None = None,
+    scene: Scene, volume_node: Node, content: SceneContent, *, progress: Progress | None = None
 ) -> Generator[None, None, SceneNodes]:
-    """Do the work of `add_results` in steps, between which a window can work; what was added goes when it is closed.
-
-    `uncertainty` is the doubt about every voxel in percent (uint8), None where there is none.
-    """
+    """Do the work of `add_results` in steps, between which a window can work; what was added goes when it is closed."""
     progress = progress if progress is not None else SilentProgress()
-    name = name or volume_node.GetName()
+    name = content.name or volume_node.GetName()
+    labels, bones, surfaces, measurements = content.labels, content.bones, content.surfaces, content.measurements
     added: list[Node] = []
     folders: list[int] = []
 
@@ -168,7 +111,7 @@ def adding_results(
         report(0.0, "adding the segmentation")
         with _recorded(scene, added):
             segmentation = add_segmentation_node(
-                scene, labels, bones, name=f"{name} bones", volume_node=volume_node, side=side
+                scene, labels, bones, name=f"{name} bones", volume_node=volume_node, side=content.side
             )
         keep([segmentation], "segmentation")
         yield
@@ -176,10 +119,12 @@ def adding_results(
             yield
             check()
         mark_as_measured(segmentation)
+        if content.run is not None:
+            keep_run(segmentation, content.run, labels)
         doubt = None
-        if uncertainty is not None:
+        if content.uncertainty is not None:
             with _recorded(scene, added):
-                doubt = add_uncertainty_node(scene, uncertainty, name=f"{name} doubt")
+                doubt = add_uncertainty_node(scene, content.uncertainty, name=f"{name} doubt")
             keep([doubt], "uncertainty")
             yield
             check()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.imaging.volume import Volume
-from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.pipeline.result import SceneContent
 from MultiJointSegLib.progress import Progress
-from MultiJointSegLib.surface.mesh import Surface
 from MultiJointSegSlicer.scene.building import build_scene
 from MultiJointSegSlicer.scene.files import written_whole
 from MultiJointSegSlicer.scene.headless import headless_scene
@@ -76,18 +75,7 @@ def write_segmentation_node(path: Path, node: Node) -> None:
         scene.RemoveNode(storage)
 
 
-def write_scene_bundle(
-    path: Path,
-    *,
-    volume: Volume,
-    labels: Volume,
-    bones: Sequence[Bone],
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-    name: str,
-    side: str | None = None,
-    progress: Progress | None = None,
-) -> None:
+def write_scene_bundle(path: Path, volume: Volume, content: SceneContent, *, progress: Progress | None = None) -> None:
     """Write an examination and its results as one scene bundle (``.mrb``), ready to be opened in 3D Slicer.
 
     The slice views show the examination, the 3-D view the measured surfaces. See `building.build_scene` for the
@@ -103,17 +91,7 @@ def write_scene_bundle(
         If the user cancelled; nothing is written then.
     """
     with written_whole(path, suffix=".mrb") as partial, headless_scene() as scene:
-        nodes = build_scene(
-            scene,
-            volume=volume,
-            labels=labels,
-            bones=bones,
-            surfaces=surfaces,
-            measurements=measurements,
-            name=name,
-            side=side,
-            progress=progress,
-        )
+        nodes = build_scene(scene, volume, content, progress=progress)
         show_in_views(scene, nodes.volume, nodes.segmentation, create=True)
         if nodes.models:
             show_measured_surfaces(nodes.segmentation, nodes.models.values())
@@ -124,29 +102,11 @@ def write_scene_bundle(
             raise MultiJointSegError(f"{path} could not be written: {_messages(messages)}")
 
 
-def write_scene_files(
-    folder: Path,
-    *,
-    volume: Volume,
-    labels: Volume,
-    bones: Sequence[Bone],
-    surfaces: Mapping[str, Surface],
-    measurements: Sequence[Measurement],
-    name: str,
-    side: str | None = None,
-) -> None:
+def write_scene_files(folder: Path, volume: Volume, content: SceneContent) -> None:
     """Write `SEGMENTATION_NAME` and `SCENE_NAME` into a folder: the scene writer of the library's pipeline."""
-    write_segmentation(folder / SEGMENTATION_NAME, labels, bones, name=name, side=side)
-    write_scene_bundle(
-        folder / SCENE_NAME,
-        volume=volume,
-        labels=labels,
-        bones=bones,
-        surfaces=surfaces,
-        measurements=measurements,
-        name=name,
-        side=side,
-    )
+    labels, bones = content.labels, content.bones
+    write_segmentation(folder / SEGMENTATION_NAME, labels, bones, name=content.name, side=content.side)
+    write_scene_bundle(folder / SCENE_NAME, volume, content)
 
 
 def _messages(collection: Any) -> str:
