@@ -164,7 +164,10 @@ def find_hips(grid: BodyGrid) -> FoundHips:
     """The hips of an examination; `RefusalError` if there is none."""
     image, geometry = coarse_grid(grid, FINDING_MM, low=-1000, high=3000)
     body = body_mask(image, np.asarray(geometry.spacing_mm[::-1]))
-    return choose_hips(find_balls(image, geometry, body, grid), grid.spacing_kji_mm)
+    try:
+        return choose_hips(find_balls(image, geometry, body, grid), grid.spacing_kji_mm)
+    except RefusalError:
+        return choose_hips(find_balls(image, geometry, body, grid, thorough=True), grid.spacing_kji_mm)
 
 
 def sphere_at(grid: BodyGrid, ball: Ball, rules: RayRules = ALL_RULES) -> HeadSphere:

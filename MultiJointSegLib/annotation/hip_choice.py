@@ -9,10 +9,12 @@ import numpy as np
 from MultiJointSegLib.annotation.hip_finding import Ball
 from MultiJointSegLib.errors import RefusalError
 
-PAIR_SCORE = 0.2
+PAIR_SCORE = 0.28
 SINGLE_SCORE = 0.42
-LEAST_HEAD = 0.4
-LARGEST_METAL = 0.15
+LEAST_HEAD = 0.45
+LEAST_RADIUS_MM = 12.5
+LARGEST_METAL = 0.06
+"""A prosthesis fills more than a tenth of the surroundings of its head, a screw in the neck up to three hundredths."""
 APART_RADII = (4.8, 12.0)
 """Distance of the two heads in head radii; about 7.5 in adults, more in children, whose ossified heads are small."""
 HALF_WIDTH_RADII = 3.8
@@ -50,6 +52,7 @@ def choose_hips(balls: list[Ball], spacing_mm: np.ndarray) -> FoundHips:
         If there is no hip.
     """
     natural = [b for b in balls if b.metal_fraction <= LARGEST_METAL and b.head_coverage >= LEAST_HEAD]
+    natural = [b for b in natural if b.radius_mm >= LEAST_RADIUS_MM]
     best: tuple[float, Ball, Ball] | None = None
     for left in natural:
         for right in natural:
@@ -59,7 +62,7 @@ def choose_hips(balls: list[Ball], spacing_mm: np.ndarray) -> FoundHips:
     if best is not None:
         _, left, right = best
         return FoundHips({"left": left, "right": right}, 0.5 * float(left.index[2] + right.index[2]))
-    single = [b for b in natural if b.score >= SINGLE_SCORE and b.radius_mm > 13 and abs(b.socket_direction[2]) > 0.3]
+    single = [b for b in natural if b.score >= SINGLE_SCORE and abs(b.socket_direction[2]) > 0.3]
     single = [b for b in single if b.socket_direction[0] > -0.1]
     if single:
         ball = max(single, key=lambda b: b.score)
@@ -74,7 +77,7 @@ def choose_hips(balls: list[Ball], spacing_mm: np.ndarray) -> FoundHips:
         )
     raise RefusalError(
         "No hip joint was found: no femoral head in its socket is in the field of view. A CT of the pelvis is needed "
-        "that shows at least one whole hip."
+        "that shows at least one whole hip and is stored the right way up."
     )
 
 
@@ -91,6 +94,6 @@ def _pair_fitness(left: Ball, right: Ball, spacing_mm: np.ndarray) -> float:
         return 0.0
     # Sockets lie toward the middle of the body.
     inward = min(-left.socket_direction[2], right.socket_direction[2])
-    if inward < 0.05 or min(left.socket_direction[0], right.socket_direction[0]) < -0.4:
+    if inward < 0.05 or min(left.socket_direction[0], right.socket_direction[0]) < -0.2:
         return 0.0
     return left.score + right.score + 0.3 * inward

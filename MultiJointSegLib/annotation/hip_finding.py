@@ -18,6 +18,7 @@ EDGE_HU_PER_MM = 25.0
 CANDIDATES = 14
 CLEAREST_HU = 900.0
 METAL_HU = 2200.0
+METAL_WITHIN = 1.4
 _DIRECTIONS = 600
 _STEP_MM = 0.5
 _LEAST_FALL = 60.0
@@ -41,7 +42,7 @@ class Ball:
     socket_direction : float ndarray of shape (3,)
         Mean direction (k, j, i), in mm space, of those: into the pelvis.
     metal_fraction : float
-        Share of the ball denser than `METAL_HU`.
+        Share of the volume within `METAL_WITHIN` radii that is denser than `METAL_HU`.
     """
 
     index: np.ndarray
@@ -57,7 +58,9 @@ class Ball:
         return float(np.sqrt(self.head_coverage * self.socket_coverage))
 
 
-def find_balls(image: np.ndarray, geometry: Geometry, body: np.ndarray, grid: BodyGrid) -> list[Ball]:
+def find_balls(
+    image: np.ndarray, geometry: Geometry, body: np.ndarray, grid: BodyGrid, *, thorough: bool = False
+) -> list[Ball]:
     """All places that look like a ball in a socket, best first.
 
     Parameters
@@ -70,6 +73,9 @@ def find_balls(image: np.ndarray, geometry: Geometry, body: np.ndarray, grid: Bo
         The patient.
     grid : BodyGrid
         The examination itself, on which every place is looked at closely.
+    thorough : bool
+        Look closely at more places and sizes: thick voxels hide the surface of a head, and the dense core of its
+        spongy bone, above and medial of its center, gets the votes.
 
     Returns
     -------
@@ -83,14 +89,17 @@ def find_balls(image: np.ndarray, geometry: Geometry, body: np.ndarray, grid: Bo
     found: list[Ball] = []
     top = ndimage.maximum_filter(votes, size=[max(3, int(12 / s) | 1) for s in spacing])
     peaks = np.argwhere((votes == top) & (votes > 0))
-    peaks = peaks[np.argsort(-votes[tuple(peaks.T)])][:CANDIDATES]
+    peaks = peaks[np.argsort(-votes[tuple(peaks.T)])][: CANDIDATES * (2 if thorough else 1)]
+    lower = np.array([6.0, 0.0, 0.0]) / grid.spacing_kji_mm
     for peak in peaks:
         index = grid.geometry.point_to_index(geometry.index_to_point(peak[::-1].astype(float)))[::-1]
+        size = float(radii[tuple(peak)])
         # Dense cores of spongy bone and the socket's outside look like balls too: the best of several sizes counts.
-        for more in (0.0, 5.0, 9.0):
-            ball = examine_ball(grid.array, grid.spacing_kji_mm, index, float(radii[tuple(peak)]) + more)
-            if ball is not None:
-                found.append(ball)
+        starts = [(index, size), (index, size + 5.0), (index, size + 9.0)]
+        if thorough:
+            starts += [(index, 20.0), (index, 25.0), (index - lower, 20.0), (index - lower, 25.0)]
+        balls = (examine_ball(grid.array, grid.spacing_kji_mm, at, r) for at, r in starts)
+        found += [ball for ball in balls if ball is not None]
     return _distinct(sorted(found, key=lambda b: -b.score), grid.spacing_kji_mm)
 
 
@@ -179,8 +188,8 @@ def examine_ball(image: np.ndarray, spacing: np.ndarray, start: np.ndarray, radi
     close = strength.max(axis=1) > least
     beyond = (steps > radius + SOCKET_BEYOND_MM[0]) & (steps < radius + SOCKET_BEYOND_MM[1])
     socket = close & (np.where(beyond, -fall, -np.inf).max(axis=1) > least)
-    inner = np.linspace(0.1, 0.9, 5) * radius
-    values = _profiles(image, spacing, center, directions[::3], inner)
+    inner = np.linspace(0.1, METAL_WITHIN, 8) * radius
+    metal = _profiles(image, spacing, center, directions[::3], inner) > METAL_HU
     toward = directions[socket].mean(axis=0) if socket.any() else np.zeros(3)
     return Ball(
         center,
@@ -188,7 +197,7 @@ def examine_ball(image: np.ndarray, spacing: np.ndarray, start: np.ndarray, radi
         float(close.mean()),
         float(socket.mean()),
         toward / max(float(np.linalg.norm(toward)), 1e-9),
-        float((values > METAL_HU).mean()),
+        float(np.average(metal.mean(axis=0), weights=inner**2)),
     )
 
 

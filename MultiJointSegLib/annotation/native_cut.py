@@ -12,7 +12,8 @@ from MultiJointSegLib.annotation.grid_energy import GridEnergy, pair
 from MultiJointSegLib.imaging.geometry import Geometry
 
 FALL_HU = 90.0
-DENSE_HU = 350.0
+PEAK_MM = 2.5
+SOFT_HU, LEAST_HALF_HU = 60.0, 120.0
 BAND = (0.08, 0.92)
 """Blurred coarse masks between these values form the band, about 1.4 coarse voxels on either side."""
 SLAB_VOXELS = 12_000_000
@@ -58,7 +59,7 @@ def refine_in_band(
         stop = min(start + depth, int(last))
         low, high = max(start - halo, 0), min(stop + halo, image.shape[0])
         chance = sample_axes(soft, k_of[low:high], j_of[rows], i_of[columns])
-        part = _cut_slab(image[low:high, rows, columns], geometry.spacing_mm, chance, solver)
+        part = cut_slab(image[low:high, rows, columns], geometry.spacing_mm, chance, solver)
         result[start:stop, rows, columns] = part[start - low : stop - low]
     return result
 
@@ -87,7 +88,20 @@ def sample_axes(source: np.ndarray, k_of: np.ndarray, j_of: np.ndarray, i_of: np
     return np.asarray(values, np.float32)
 
 
-def _cut_slab(image: np.ndarray, spacing_mm: tuple[float, ...], chance: np.ndarray, solver: str) -> np.ndarray:
+def cut_slab(image: np.ndarray, spacing_mm: tuple[float, ...], chance: np.ndarray, solver: str) -> np.ndarray:
+    """Bone in one slab.
+
+    Parameters
+    ----------
+    image : ndarray of shape (k, j, i)
+        HU.
+    spacing_mm : tuple of 3 float
+        Along (i, j, k).
+    chance : float32 ndarray of shape (k, j, i)
+        How much bone the coarse grid sees, 0 to 1; voxels between the limits of `BAND` are decided.
+    solver : str
+        "exact", "continuous" or "auto".
+    """
     free = (chance > BAND[0]) & (chance < BAND[1])
     labels = chance >= BAND[1]
     nodes = int(np.count_nonzero(free))
@@ -103,11 +117,15 @@ def _cut_slab(image: np.ndarray, spacing_mm: tuple[float, ...], chance: np.ndarr
         fall = (here - after) / np.float32(FALL_HU * max(1.0, spacing_mm[2 - axis]))
         forward.append(face * np.exp(-np.clip(fall, 0, 8)))
         backward.append(face * np.exp(-np.clip(-fall, 0, 8)))
+    # Half-way between soft tissue and the densest bone nearby: where the surface of a blurred cortex lies.
+    size = [2 * max(1, round(PEAK_MM / s)) + 1 for s in spacing_mm[::-1]]
+    half = np.clip(0.5 * (ndimage.maximum_filter(smooth, size) + np.float32(SOFT_HU)), LEAST_HALF_HU, None)
     mean_face = np.float32(np.prod(spacing_mm) ** (2 / 3))
-    dense = mean_face * np.clip((smooth - np.float32(DENSE_HU - 200)) / 200, 0, 2) * 0.5
-    dark = mean_face * np.clip((np.float32(20) - smooth) / 100, 0, 2) * 0.3
+    dense = mean_face * np.clip((smooth - half) / half, 0, 1)
+    # Marrow is dark as well, so only outside of the coarse bone.
+    dark = np.where(chance < 0.5, mean_face * np.clip((half - smooth) / half, 0, 1), 0)
     energy = GridEnergy(
-        np.where(chance < 0.5, dark, 0.25 * dark).astype(np.float32),
+        dark.astype(np.float32),
         dense.astype(np.float32),
         (forward[0], forward[1], forward[2]),
         (backward[0], backward[1], backward[2]),

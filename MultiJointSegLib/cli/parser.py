@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import MultiJointSegLib
+from MultiJointSegLib.cli.annotation_parser import add_annotate_command
 from MultiJointSegLib.cli.learning_parser import add_learning_commands
 from MultiJointSegLib.cli.pretraining_parser import add_pretraining_commands
 from MultiJointSegLib.cli.refining_parser import add_refining_commands
@@ -204,9 +205,13 @@ def build_parser() -> argparse.ArgumentParser:
     _output(segment, "folder for the result")
     _segmenting(segment)
     segment.add_argument(
-        "--mask", metavar="FILE", help="outline of the parent organ, for a model that needs one; others make their own mask"
+        "--mask",
+        metavar="FILE",
+        help="outline of the parent organ, for a model that needs one; others make their own mask",
     )
     segment.add_argument("--no-scene", action="store_true", help="leave out scene.mrb, for a program that has a scene")
+
+    add_annotate_command(command, _output)
 
     _cohort(command("cohort", "segment and measure every examination of a folder; run again, it goes on"))
 

@@ -1,7 +1,7 @@
-"""Measures of the hip: neck-shaft angle, femoral version, alpha angle.
+"""Measures of one hip: neck-shaft angle, femoral version, alpha angle.
 
-Angles of the socket (lateral center-edge angle, acetabular version and inclination) are not among them: they are
-defined by the transverse axis of the pelvis, which takes both hip bones.
+Angles of the socket (`hip_socket`) are defined by the transverse axis of the pelvis, which takes both hips: see
+`hip_sides`. With one hip they are listed with that reason.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from MultiJointSegLib.morphology.field_of_view import FieldEdge
 from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, HeadSphere, fit_head
 from MultiJointSegLib.morphology.hip_femur import Axis, angle_deg, front_direction, neck_axis, shaft_axis
 from MultiJointSegLib.morphology.hip_sections import cross_section, unit
+from MultiJointSegLib.morphology.hip_socket import NEEDS_BOTH, no_socket
 from MultiJointSegLib.morphology.measurement import Measurement, line, point, sphere
 from MultiJointSegLib.surface.mesh import Surface
 
@@ -51,7 +52,7 @@ _VERSION_REFERENCE = "Murphy et al. 1987, J Bone Joint Surg Am 69:1169-1176"
 def measure_hip(
     surfaces: Mapping[str, Surface], edges: Mapping[str, FieldEdge | None] | None = None
 ) -> list[Measurement]:
-    """Measures of the proximal femur.
+    """Measures of the proximal femur, and why those of the socket need the other hip.
 
     Parameters
     ----------
@@ -65,10 +66,14 @@ def measure_hip(
     list of Measurement
         Empty without a femur. Independent of side, pose and position.
     """
-    femur = surfaces.get("femur")
-    if femur is None:
+    if surfaces.get("femur") is None:
         return []
-    edge = (edges or {}).get("femur")
+    socket = no_socket(NEEDS_BOTH) if "hip_bone" in surfaces else []
+    return [*_measure_femur(surfaces, (edges or {}).get("femur")), *socket]
+
+
+def _measure_femur(surfaces: Mapping[str, Surface], edge: FieldEdge | None) -> list[Measurement]:
+    femur = surfaces["femur"]
     head = fit_head(
         femur,
         smallest_coverage=SMALLEST_COVERAGE["femur"],

@@ -12,6 +12,7 @@ from MultiJointSegLib.morphology.bone_measures import measure_bone
 from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
 from MultiJointSegLib.morphology.head_measures import HEADS, measure_head
 from MultiJointSegLib.morphology.hip import measure_hip
+from MultiJointSegLib.morphology.hip_sides import hip_sides, measure_both
 from MultiJointSegLib.morphology.knee import measure_knee
 from MultiJointSegLib.morphology.label_check import side_conflict, swapped_labels
 from MultiJointSegLib.morphology.measurement import Measurement
@@ -57,6 +58,11 @@ def measure_surfaces(
     InputError
         If the joint is unknown.
     """
+    if joint == "hip" and (sides := hip_sides(surfaces)):
+        # A CT of the pelvis shows both hips.
+        return measure_both(
+            surfaces, sides, lambda part, where: measure_surfaces(part, joint=joint, labels=labels, side=where)
+        )
     result: list[Measurement] = []
     edges: dict[str, FieldEdge | None] = {}
     head_of = HEADS.get(joint)

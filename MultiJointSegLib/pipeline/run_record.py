@@ -105,6 +105,8 @@ def run_record(
             "sha256": getattr(manifest, "weights_sha256", ""),
         },
         "input_mask": seen,
+        # What a segmenter without a network tells about its result, for example the quality of each hip.
+        "annotation": getattr(segmenter, "record", None),
         "device": {
             "device": segmentation.device.device,
             "runtime": segmentation.device.runtime,
