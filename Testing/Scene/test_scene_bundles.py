@@ -285,3 +285,31 @@ def test_bundles_loaded_into_one_scene_keep_their_results_apart(tmp_path, an_exa
         assert len(nodes.results()) == 9
         assert nodes.segmentation.GetNodeReference("referenceImageGeometryRef") is nodes.volume
     assert not set(map(id, results[0].results())) & set(map(id, results[1].results()))
+
+
+def test_review_and_doubt_are_in_the_bundle(tmp_path, an_examination) -> None:
+    from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, RUN_ATTRIBUTE, Review
+    from MultiJointSegSlicer.scene import find_results
+
+    slices = an_examination.labels.array.shape[0]
+    run = {
+        "joint": "knee",
+        "joint_given": True,
+        "detection": {"confidence": 0.9},
+        "bone_confidence": {"femur": 0.9},
+        "slice_axis": 0,
+        "slice_uncertainty": {"femur": [0.0] * (slices - 1) + [0.5]},
+        "warnings": ["Look at it."],
+        "device": {"device": "cpu", "runtime": "torch"},
+        "total_s": 12.5,
+    }
+    doubt = an_examination.labels.with_array(30 * (an_examination.labels.array > 0))
+    path = tmp_path / "scene.mrb"
+    write_scene_bundle(path, an_examination.volume, an_examination.content(run=run, uncertainty=doubt))
+    with open_scene_bundle(path) as scene:
+        node = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        review = Review.from_json(node.GetAttribute(REVIEW_ATTRIBUTE))
+        assert (review.joint, review.warnings, review.slices[0].number) == ("knee", ("Look at it.",), slices)
+        assert json.loads(node.GetAttribute(RUN_ATTRIBUTE)) == run
+        nodes = find_results(scene, node.GetNodeReference("MultiJointSeg.volume"))
+        assert nodes.uncertainty.GetImageData().GetScalarRange() == (0, 30)
