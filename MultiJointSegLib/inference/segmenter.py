@@ -146,6 +146,8 @@ class Segmenter:
         key = self._decide(detection, forced, warnings)
         with _timed(timings, "mask"):
             seen = self._input(volume, slices, mask, key)
+        if self.bundle.manifest.input == "image":
+            del timings["mask"]
         warnings += seen.warnings
         with _timed(timings, "network"):
             stack = self._probabilities(seen.slices, key, ProgressSpan(progress, 0.2, 0.8))
