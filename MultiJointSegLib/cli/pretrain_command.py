@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from MultiJointSegLib.cli.outcome import Outcome
+from MultiJointSegLib.cli.stopping import stoppable
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.learning.pretext.config import read_pretrain_config
 from MultiJointSegLib.learning.pretext.pretrained import WEIGHTS_FILE
@@ -13,11 +14,13 @@ from MultiJointSegLib.learning.pretext.pretraining import pretrain
 from MultiJointSegLib.learning.pretext.report import write_report
 from MultiJointSegLib.progress import ProgressSpan
 
+STOPPED = "Cancelled; what was learned so far is kept: the same command goes on from there."
+
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
     """Pretrain, and say the errors on the studies held back and where the weights lie."""
     config = read_pretrain_config(Path(arguments.config))
-    with terminal.progress() as progress:
+    with terminal.progress() as shown, stoppable(shown, STOPPED) as progress:
         result = pretrain(config, Path(arguments.output), ProgressSpan(progress, 0.0, 0.97))
         report = write_report(result, ProgressSpan(progress, 0.97, 1.0))
     studies = result.record["studies"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +120,11 @@ def synthetic_knees(folder: Path, size: Size, processes: int) -> Cases:
         ]
         for part in ("labelled", "test")
     }
+    # One view is enough to see growth plates, and three times as fast.
+    known, asked = (
+        [replace(s, series=tuple(one for one in s.series if one.channel == "sagittal")) for s in some]
+        for some in (studies["unlabelled"] + studies["labelled"], studies["held_back"] + studies["test"])
+    )
     plates = {
         path.name: str(json.loads((path / STUDY_FILE).read_text(encoding="utf-8"))["growth_plates"])
         for places in parts.values()
@@ -127,7 +132,7 @@ def synthetic_knees(folder: Path, size: Size, processes: int) -> Cases:
     }
     return Cases(
         "knee", 4, studies["unlabelled"], studies["held_back"], stacks["labelled"], stacks["test"],
-        studies["unlabelled"] + studies["labelled"], studies["held_back"] + studies["test"], plates,
+        known, asked, plates,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from MultiJointSegLib.errors import MultiJointSegError
+from MultiJointSegLib.errors import CancelledError, MultiJointSegError
 from MultiJointSegLib.learning.pretext.network import PretextNetwork, pretext_losses
 from MultiJointSegLib.learning.pretext.norm_statistics import settle_norms
 from MultiJointSegLib.learning.pretext.sampling import PretextBatch, PretextSampler
@@ -92,6 +92,8 @@ class PretextTrainer:
         ------
         MultiJointSegError
             If the loss is no longer a number.
+        CancelledError
+            If the user cancelled; the checkpoint is that of the last step then.
         """
         self._resume()
         settings = self.settings
@@ -103,7 +105,11 @@ class PretextTrainer:
             if self.step % settings.validate_every == 0 or self.step == settings.steps:
                 self._log({**losses, **self.validate()})
                 self._save()
-            progress.report(self.step / settings.steps, f"Training: step {self.step}, loss {losses['loss']:.4f}")
+            try:
+                progress.report(self.step / settings.steps, f"Training: step {self.step}, loss {losses['loss']:.4f}")
+            except CancelledError:
+                self._save()
+                raise
 
     def finish(self) -> None:
         """Give the network the averaged weights, with normalization statistics that fit them, in evaluation mode."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from MultiJointSegLib.cli.main import main
-from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.errors import CancelledError, InputError
 from MultiJointSegLib.learning.pretext.config import parse_pretrain_config, read_pretrain_config
 from MultiJointSegLib.learning.pretext.network import PretextNetwork, pretext_losses
 from MultiJointSegLib.learning.pretext.prepared import PreparedSeries, PreparedStudy
@@ -44,13 +44,19 @@ def test_resumed_run_equals_a_straight_one(tmp_path: Path) -> None:
     straight = trainer(tmp_path / "straight")
     straight.run()
 
-    class _PowerCut:
-        def report(self, fraction: float, message: str) -> None:
-            if fraction > 0.7:
-                raise KeyboardInterrupt
+    class _Stop:
+        def __init__(self, at: float, error: type[BaseException]) -> None:
+            self.at, self.error = at, error
 
-    with pytest.raises(KeyboardInterrupt):
-        trainer(tmp_path / "resumed").run(_PowerCut())
+        def report(self, fraction: float, message: str) -> None:
+            if fraction > self.at:
+                raise self.error("stopped")
+
+    with pytest.raises(CancelledError):  # by the user, in the first step: it is kept
+        trainer(tmp_path / "resumed").run(_Stop(0.2, CancelledError))
+    interrupted = trainer(tmp_path / "resumed")
+    with pytest.raises(KeyboardInterrupt):  # as by a power cut, in the third step: it goes on from the second
+        interrupted.run(_Stop(0.7, KeyboardInterrupt))
     second = trainer(tmp_path / "resumed")
     torch.manual_seed(99)  # whatever the new process draws, the checkpoint decides
     second.run()
