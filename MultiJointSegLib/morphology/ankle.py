@@ -64,7 +64,8 @@ DOME_RADIUS = Definition(
     "Dome radius",
     "talus",
     "mm",
-    f"Radius of the circular cylinder of the talar dome. {_DOME}",
+    "Radius of the circle nearest to the top of the talar dome (35 degrees to the front and to the back), seen along "
+    f"the dome axis. {_DOME}",
 )
 LATERAL_ANGLE = Definition(
     "ankle_lateral_talocalcaneal_angle",
@@ -197,9 +198,14 @@ def _bone_line(axis: BoneAxis) -> dict[str, object]:
 
 def _dome_radius(dome: Dome) -> Found:
     c = dome.cylinder
-    top = c.point_mm + c.radius_mm * perpendicular(dome.superior, c.axis)
-    shown = {"dome_axis": _dome_line(dome), "radius": line(c.point_mm, top), "view": plane(c.point_mm, c.axis)}
-    return Found(c.radius_mm, shown, dome.radius_error_mm)
+    up = perpendicular(dome.superior, c.axis)
+    top = c.point_mm + c.radius_mm * up
+    shown = {
+        "dome_axis": _dome_line(dome),
+        "radius": line(top - dome.radius_mm * up, top),
+        "view": plane(c.point_mm, c.axis),
+    }
+    return Found(dome.radius_mm, shown, dome.radius_error_mm)
 
 
 def _dome_error_deg(dome: Dome) -> float:

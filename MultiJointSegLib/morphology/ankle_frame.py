@@ -25,6 +25,7 @@ SHAFT_FROM, SHAFT_TO, SHAFT_SHORTEST = 1.3, 3.0, 0.4
 
 _NEAR_TIBIA = 0.3
 _DOME_DEG = 60.0
+_TOP_DEG = 35.0
 _ROUND_SHARE = 0.05
 _COVERED = 1.4
 _LOOSELY_COVERED = 1.6
@@ -42,8 +43,9 @@ class Dome:
         Axis toward lateral.
     axis_error_deg : float
         Standard error of the axis: how far the cylinder's differs from the one that the normals alone give.
-    radius_error_mm : float
-        How far the cylinder's radius differs from that of the circle seen along its axis.
+    radius_mm, radius_error_mm : float
+        Of the circle nearest to the top of the dome, seen along the axis, and how far the cylinder's radius, to which
+        front and back of the dome contribute, differs from it.
     triangles : int ndarray
         Triangles of the talus on the dome.
     superior, anterior : float ndarray of shape (3,)
@@ -54,6 +56,7 @@ class Dome:
 
     cylinder: CylinderFit
     axis_error_deg: float
+    radius_mm: float
     radius_error_mm: float
     triangles: np.ndarray
     superior: np.ndarray
@@ -107,7 +110,6 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     # Up for the talus: perpendicular to the axis found so far.
     axis, up = by_normals, perpendicular(superior, by_normals)
     cylinder: CylinderFit | None = None
-    circle_mm = 0.0
     chosen = np.zeros(0, int)
     for _ in range(5):
         sagittal = np.hypot(normals @ up, normals @ np.cross(axis, up))
@@ -121,9 +123,8 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
         # The circle that most of the dome lies on, seen along the axis, keeps what is left of them out.
         flat = centers[chosen] - np.outer(centers[chosen] @ axis, axis)
         round_part = fit_circle(flat)
-        circle_mm = round_part.radius_mm
-        away = np.abs(np.linalg.norm(flat - round_part.center_mm, axis=1) - circle_mm)
-        chosen = chosen[away < _ROUND_SHARE * circle_mm]
+        away = np.abs(np.linalg.norm(flat - round_part.center_mm, axis=1) - round_part.radius_mm)
+        chosen = chosen[away < _ROUND_SHARE * round_part.radius_mm]
         cylinder = fit_cylinder(centers[chosen], axis=axis)
         axis = cylinder.axis * np.sign(cylinder.axis @ axis)
         up = perpendicular(superior, axis)
@@ -144,8 +145,19 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     lateral = axis * -np.sign(side)
     turned = CylinderFit(cylinder.point_mm, lateral, cylinder.radius_mm, cylinder.quality)
     axis_error = float(np.hypot(angle_deg(axis, by_normals), np.degrees(cylinder.quality.residual_mm / (0.5 * scale))))
-    radius_error = float(np.hypot(circle_mm - cylinder.radius_mm, cylinder.quality.residual_mm))
-    return Dome(turned, axis_error, radius_error, chosen, superior, anterior, scale)
+    radius, residual = _top_circle(centers[chosen], normals[chosen], axis, up)
+    radius_error = float(np.hypot(radius - cylinder.radius_mm, residual))
+    return Dome(turned, axis_error, radius, radius_error, chosen, superior, anterior, scale)
+
+
+def _top_circle(centers: np.ndarray, normals: np.ndarray, axis: np.ndarray, up: np.ndarray) -> tuple[float, float]:
+    """Radius and residual (mm) of the circle nearest to the top of the dome; farther down the dome is less round."""
+    sagittal = np.hypot(normals @ up, normals @ np.cross(axis, up))
+    top = centers[normals @ up > np.cos(np.radians(_TOP_DEG)) * sagittal]
+    if len(top) < 40:
+        raise LandmarkMissing("The top of the talar dome is not found where the talus faces the tibia.")
+    circle = fit_circle(top - np.outer(top @ axis, axis))
+    return circle.radius_mm, circle.quality.residual_mm
 
 
 def _axis_across(

@@ -13,7 +13,7 @@ from MultiJointSegLib.report.surface_picture import with_scale_bar
 from MultiJointSegLib.surface.mesh import Surface
 
 _STOPS = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
-"""From the largest loss over no change to the largest gain; told apart by the color blind too."""
+"""From the largest loss over no change to the largest gain, or from near to far; also for the color blind."""
 
 _UNKNOWN = (150, 150, 150)
 _SIZE_PX = (356, 470)

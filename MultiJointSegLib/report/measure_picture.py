@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from MultiJointSegLib import anatomy
+from MultiJointSegLib.morphology.congruence import tibiotalar_distance_mm
 from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.report.change_picture import distance_pictures
 from MultiJointSegLib.report.drawing_process import DrawingProcess
 from MultiJointSegLib.report.surface_picture import with_scale_bar
 from MultiJointSegLib.surface.mesh import Surface
@@ -18,21 +21,20 @@ from MultiJointSegLib.surface.mesh import Surface
 PALETTE = ((206, 32, 41), (22, 96, 178), (20, 128, 60), (132, 60, 170), (214, 106, 0), (0, 140, 150))
 """Color of a measurement's first, second, ... landmark."""
 
+CONGRUENCE_KEY = "ankle_tibiotalar_distance_mean"
+"""The measure that the distance map belongs to."""
+
 _SIZE_PX = (300, 300)
 _LEGEND_PX = 18
 
 
 def drawable(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Measurements that have landmarks worth a picture; of several that show the same, the first."""
-    seen: set[str] = set()
-    found = []
-    for m in measurements:
-        shown = {k: v for k, v in m.geometry.items() if v["type"] != "plane"}
-        if m.value is None or not shown or set(shown) <= {"point"} or repr(shown) in seen:
-            continue
-        seen.add(repr(shown))
-        found.append(m)
-    return found
+    """Measurements that have more landmarks worth a picture than points and the planes they are seen in."""
+    return [
+        m
+        for m in measurements
+        if m.value is not None and any(entry["type"] in ("line", "sphere") for entry in m.geometry.values())
+    ]
 
 
 def legend(measurement: Measurement) -> list[tuple[str, tuple[int, int, int]]]:
@@ -120,10 +122,25 @@ class MeasurePictures:
         }, ""
 
 
+def congruence_pictures(
+    surfaces: Mapping[str, Surface], measurements: Sequence[Measurement]
+) -> tuple[dict[str, bytes], str]:
+    """Talus colored by its distance to the tibia: PNG by caption, and why there is none ("" if there is no ankle)."""
+    mean = next((m.value for m in measurements if m.key == CONGRUENCE_KEY), None)
+    if mean is None:
+        return {}, ""
+    values = tibiotalar_distance_mm(surfaces, mean)
+    limit = float(np.ceil(2.0 * mean))
+    pictures, reason = distance_pictures(
+        {"talus": surfaces["talus"]}, {"talus": values}, (0.0, limit), views=("superior", "anterior")
+    )
+    return {f"Distance to the tibia, {caption.lower()}": png for caption, png in pictures.items()}, reason
+
+
 def write_measure_pictures(
     folder: Path, surfaces: Mapping[str, Surface], measurements: Sequence[Measurement]
 ) -> tuple[list[Path], str]:
-    """Write ``<key>.png`` for every measurement that has landmarks.
+    """Write ``<key>.png`` for every measurement that has landmarks, and the distance map of an ankle.
 
     Parameters
     ----------
@@ -144,4 +161,10 @@ def write_measure_pictures(
         folder.mkdir(exist_ok=True)
         paths.append(folder / f"{key}.png")
         paths[-1].write_bytes(png)
+    maps, no_map = congruence_pictures(surfaces, measurements)
+    for number, png in enumerate(maps.values(), 1):
+        folder.mkdir(exist_ok=True)
+        paths.append(folder / f"{CONGRUENCE_KEY.removesuffix('_mean')}_map_{number}.png")
+        paths[-1].write_bytes(png)
+    reason = reason or no_map
     return paths, reason

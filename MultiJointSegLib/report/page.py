@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 from MultiJointSegLib.report.content import ReportContent
 from MultiJointSegLib.report.figures import FigureMaker, bars, data_address, plane_title
-from MultiJointSegLib.report.measure_picture import MeasurePictures
+from MultiJointSegLib.report.measure_picture import MeasurePictures, congruence_pictures
 from MultiJointSegLib.report.surface_picture import SurfaceRendering
 
 METHODS = (
@@ -199,7 +199,8 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
         pictures, no_pictures = rendering.pictures()
         progress.report(0.85, "landmarks of the measurements")
         drawn, not_drawn = drawing.pictures()
-    left_out = [sentence for sentence in (no_pictures, not_drawn) if sentence]
+    maps, no_maps = congruence_pictures(content.surfaces, content.measurements)
+    left_out = [sentence for sentence in (no_pictures, not_drawn, no_maps) if sentence]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -221,7 +222,7 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
         views=[(data_address(p.png), p.caption) for p in pictures],
         no_views=no_pictures,
         rows=_rows(content),
-        landmarks=_landmarks(content, drawn),
+        landmarks=[*_landmarks(content, drawn), *((data_address(png), caption) for caption, png in maps.items())],
         definitions=_definitions(content),
         certainty=_certainty(content),
         citations=METHODS,

@@ -35,6 +35,7 @@ from MultiJointSegLib.phantom.ankle import build_ankle
 from MultiJointSegLib.phantom.field import JointModel, sample_shape
 from MultiJointSegLib.phantom.growth import growth_at
 from MultiJointSegLib.phantom.knee import build_knee
+from MultiJointSegLib.phantom.sdf import Shape
 from MultiJointSegLib.phantom.shoulder import build_shoulder
 from MultiJointSegLib.surface.extraction import bone_surfaces, surface_from_probability
 from MultiJointSegLib.surface.mesh import Surface
@@ -43,7 +44,7 @@ BUILDERS = {"ankle": build_ankle, "knee": build_knee, "shoulder": build_shoulder
 GRIDS = {"0.5 mm isotropic": 0.5, "0.5 x 0.5 x 3 mm": 3.0}
 ACCEPTED = {"0.5 mm isotropic": {"deg": 1.0, "mm": 0.5}, "0.5 x 0.5 x 3 mm": {"deg": 2.0, "mm": 1.0}}
 PIXEL_MM, FINE_MM, WAVER_MM, TURN_DEG = 0.5, 0.7, 0.3, 20.0
-GAP_MM = 1.0
+GAP_MM, MARGIN_MM = 1.0, 12.0
 """Between bones, so that neither a mask nor a wavering outline makes them touch."""
 
 PLACES = ("centroid", "head_center")
@@ -83,23 +84,28 @@ def make_case(joint: str, seed: int) -> Case:
     )
 
 
-def bones_of(joint: str, model: JointModel) -> dict[str, object]:
+def bones_of(joint: str, model: JointModel) -> dict[str, Shape]:
     """Shape of each bone of the joint."""
     known = {b.label: b.key for b in catalog.joint(joint).bones}
     return {known[b.label]: b.shape for b in model.bones if b.label in known}
 
 
-def sampled(shape: object, model: JointModel, case: Case, geometry: Geometry) -> np.ndarray:
-    """Signed distance (k, j, i) in mm of a bone on a grid in the patient's frame."""
-    # The same voxels, seen from the shape's frame.
-    inverse = case.matrix.T
-    own = Geometry(
-        geometry.size,
-        tuple(s / case.scale for s in geometry.spacing_mm),
-        tuple((inverse @ np.asarray(geometry.origin_mm) / case.scale).tolist()),
-        tuple(map(tuple, (inverse @ np.asarray(geometry.direction)).tolist())),
+def shape_field(shape: Shape, model: JointModel) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distance (k, j, i) in mm of a bone in its own frame, every `FINE_MM`, and the first voxel's position."""
+    low, high = np.asarray(model.low_mm) - MARGIN_MM, np.asarray(model.high_mm) + MARGIN_MM
+    size = np.ceil((high - low) / FINE_MM).astype(int) + 1
+    return sample_shape(shape, Geometry(tuple(size.tolist()), (FINE_MM,) * 3, tuple(low.tolist()))), low
+
+
+def sampled(shape: Shape, model: JointModel, case: Case, geometry: Geometry) -> np.ndarray:
+    """Signed distance (k, j, i) in mm of a bone on any grid in the patient's frame; linear between the finer voxels."""
+    field, low = shape_field(shape, model)
+    step = case.matrix.T @ (np.asarray(geometry.direction) * geometry.spacing_mm) / (case.scale * FINE_MM)
+    start = (case.matrix.T @ np.asarray(geometry.origin_mm) / case.scale - low) / FINE_MM
+    moved = ndimage.affine_transform(
+        field, step[::-1, ::-1], start[::-1], geometry.array_shape, np.float32, order=1, mode="nearest"
     )
-    return sample_shape(shape, own) * case.scale  # type: ignore[arg-type]
+    return moved * np.float32(case.scale)
 
 
 def examination_grid(model: JointModel, case: Case, thickness_mm: float) -> Geometry:
