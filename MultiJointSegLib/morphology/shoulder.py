@@ -1,4 +1,8 @@
-"""Measures of the shoulder: glenoid, position and retroversion of the humeral head, acromion."""
+"""Measures of the shoulder: glenoid, position and retroversion of the humeral head, acromion.
+
+References: the DOI of Moor et al. was found in public sources. The others are given as the literature cites them; they
+could not be looked up.
+"""
 
 from __future__ import annotations
 
