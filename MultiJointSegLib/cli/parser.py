@@ -144,6 +144,11 @@ def _revise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-scene", action="store_true", help="leave out scene.mrb")
 
 
+def _surface_format(parser: argparse.ArgumentParser) -> None:
+    formats = ("stl", "ply", "obj", "vtp", "glb")
+    parser.add_argument("--format", choices=formats, default="stl", help="of the surfaces (default: stl)")
+
+
 def _measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", metavar="SEGMENTATION", help=".seg.nrrd with segments named as bones, or label map with our values"
@@ -151,9 +156,7 @@ def _measure(parser: argparse.ArgumentParser) -> None:
     _output(parser, "folder for surfaces, measurements and pictures")
     parser.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
     parser.add_argument("--side", choices=("left", "right"), help="side of the body (default: from the bones)")
-    parser.add_argument(
-        "--format", choices=("stl", "ply", "obj", "vtp", "glb"), default="stl", help="of the surfaces (default: stl)"
-    )
+    _surface_format(parser)
     parser.add_argument(
         "--deviation", type=_positive, metavar="MM", help="write fewer triangles, at most MM from the surface measured"
     )
@@ -210,6 +213,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="outline of the parent organ, for a model that needs one; others make their own mask",
     )
     segment.add_argument("--no-scene", action="store_true", help="leave out scene.mrb, for a program that has a scene")
+    _surface_format(segment)
 
     add_annotate_command(command, _output)
 
