@@ -34,6 +34,8 @@ def segment(
             tta=arguments.tta,
             overwrite=overwrite,
             record_paths=arguments.record_paths,
+            # The demo has no such option.
+            surface_format=getattr(arguments, "format", "stl"),
             mask=getattr(arguments, "mask", None),
             progress=progress,
             # The demo has no such option: it always shows everything.

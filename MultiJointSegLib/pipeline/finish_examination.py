@@ -50,6 +50,7 @@ def finish_examination(
     clock: StageClock,
     scene_writer: SceneWriter | None = None,
     surfaces: Mapping[str, Surface] | None = None,
+    surface_format: str = "stl",
 ) -> FinishedExamination:
     """Make surfaces, measure, and write all files of a result folder.
 
@@ -67,6 +68,8 @@ def finish_examination(
         See `segment_examination.segment_examination`.
     surfaces
         Surfaces that exist already, by bone key; the others are made.
+    surface_format
+        See `result_files.write_tables_and_surfaces`.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def finish_examination(
         from MultiJointSegLib.imaging.writing import write_volume
         from MultiJointSegLib.pipeline.uncertainty_map import uncertainty_map
 
-        write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements)
+        write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements, surface_format)
         uncertainty = None
         if segmentation.probabilities:
             uncertainty = uncertainty_map(segmentation.labels, segmentation.probabilities)

@@ -66,6 +66,7 @@ def segment_examination(
     tta: str | None = None,
     overwrite: bool = False,
     record_paths: bool = False,
+    surface_format: str = "stl",
     progress: Progress | None = None,
     scene_writer: SceneWriter | None = None,
     segmenter: ExaminationSegmenter | None = None,
@@ -93,6 +94,8 @@ def segment_examination(
         Replace an earlier result in `output`, after success.
     record_paths
         Also note file paths in run.json. They may name the patient, so they are left out otherwise.
+    surface_format
+        Of surfaces/: "stl", "ply", "obj", "vtp", or "glb" (all bones in one file).
     progress
         Told of every stage; may cancel.
     scene_writer
@@ -137,7 +140,13 @@ def segment_examination(
         if record_paths:
             run["output_path"] = str(Path(output).resolve())
         finished = finish_examination(
-            folder, volume=volume, segmentation=segmentation, run=run, clock=clock, scene_writer=scene_writer
+            folder,
+            volume=volume,
+            segmentation=segmentation,
+            run=run,
+            clock=clock,
+            scene_writer=scene_writer,
+            surface_format=surface_format,
         )
         # The last moment at which a cancel still leaves nothing behind.
         clock.finish("Done")
