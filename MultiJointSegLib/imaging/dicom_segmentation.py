@@ -5,6 +5,7 @@ Uses highdicom (doi:10.1007/s10278-022-00683-y), which 3D Slicer brings along an
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
     if path.suffix.lower() != ".dcm":
         raise InputError(f"Cannot write {path.name}: a DICOM segmentation ends in .dcm.")
     try:
-        import highdicom
+        highdicom: Any = importlib.import_module("highdicom")
     except ImportError as error:
         raise InputError(
             "DICOM segmentations need the package highdicom, which 3D Slicer brings along; install it with: "
