@@ -23,6 +23,7 @@ from MultiJointSegLib.phantom.field import sample_shape
 from MultiJointSegLib.phantom.growth import growth_at
 from MultiJointSegLib.phantom.knee import build_knee
 from MultiJointSegLib.phantom.shoulder import build_shoulder
+from MultiJointSegLib.report import drawing_process
 from MultiJointSegLib.report.measure_picture import MeasurePictures
 from MultiJointSegLib.report.page import UNITS, format_value
 from MultiJointSegLib.surface.extraction import surface_from_probability
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("Resources/Screenshots"))
     parser.add_argument("--joints", nargs="+", default=sorted(BUILDERS))
     arguments = parser.parse_args()
+    drawing_process.RENDERING_TIMEOUT_S = 1800.0
     for joint in arguments.joints:
         surfaces, grid = bones(joint)
         measurements = measure_surfaces(surfaces, joint=joint, labels=grid, side="left")
