@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from MultiJointSegLib.morphology.hip_socket import SOCKET_KEYS, measure_socket, no_socket, pelvis_axes
 from MultiJointSegLib.morphology.measurement import Measurement
 from MultiJointSegLib.surface.mesh import Surface
+from MultiJointSegLib.surface.sides import joined_surfaces
 
 LEAST_SHARE = 0.15
 """A second femur has at least this share of the first one's surface."""
@@ -46,7 +47,7 @@ def hip_sides(surfaces: Mapping[str, Surface]) -> dict[str, dict[str, Surface]]:
                 continue  # both hip bones in one piece
             side = "left" if float(x.mean()) > middle else "right"
             parts[side].setdefault(key, []).append(piece)
-    return {side: {k: _joined(v) for k, v in found.items()} for side, found in parts.items() if found}
+    return {side: {k: joined_surfaces(v) for k, v in found.items()} for side, found in parts.items() if found}
 
 
 def measure_both(
@@ -107,13 +108,3 @@ def _pieces(surface: Surface) -> list[Surface]:
         used, corner = np.unique(triangles[of_triangle == n], return_inverse=True)
         pieces.append(Surface(surface.points_mm[used], corner.reshape(-1, 3)))
     return pieces
-
-
-def _joined(parts: list[Surface]) -> Surface:
-    if len(parts) == 1:
-        return parts[0]
-    first = np.cumsum([0, *(len(p.points_mm) for p in parts[:-1])])
-    return Surface(
-        np.concatenate([p.points_mm for p in parts]),
-        np.concatenate([p.triangles + n for p, n in zip(parts, first, strict=True)]),
-    )

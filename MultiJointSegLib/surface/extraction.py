@@ -18,6 +18,7 @@ from MultiJointSegLib.progress import Progress, SilentProgress
 from MultiJointSegLib.surface.masks import bounding_box, well_composed
 from MultiJointSegLib.surface.mesh import Surface, from_polydata
 from MultiJointSegLib.surface.shape_interpolation import interpolate_slices
+from MultiJointSegLib.surface.sides import joined_surfaces, split_sides
 from MultiJointSegLib.surface.smoothing import (
     PASS_BAND,
     VOLUME_TOLERANCE,
@@ -274,7 +275,8 @@ def bone_surfaces(
         probability = (probabilities or {}).get(bone.key)
         part = None if probability is None else _mask_on_box(mask, probability.geometry)
         if probability is None or part is None:
-            surfaces[bone.key] = surface_from_mask(mask)
+            sides = split_sides(mask) if bone.paired else [mask]
+            surfaces[bone.key] = joined_surfaces([surface_from_mask(side) for side in sides])
         else:
             surfaces[bone.key] = surface_from_probability(probability, mask=part)
     progress.report(1.0, "Surfaces done")
