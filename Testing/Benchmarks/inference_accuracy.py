@@ -91,6 +91,7 @@ def summarize(cases: list[dict[str, dict]]) -> dict[str, dict[str, float | None]
         usable = len(doubts) > 2 and np.ptp(doubts) > 0 and np.ptp(errors) > 0
         summary[key] = {
             "mean_dice": round(float(values.mean()), 4),
+            "median_dice": round(float(np.median(values)), 4),
             "least_dice": round(float(values.min()), 4),
             "mean_confidence": round(float(confidence.mean()), 4),
             "mean_confidence_error": round(float(np.abs(confidence - values).mean()), 4),
