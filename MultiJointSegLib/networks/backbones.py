@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from MultiJointSegLib.networks.efficientnet_lite import EfficientNetLite0Encoder
@@ -35,5 +36,6 @@ BACKBONES = {
     "efficientnet_lite0": Backbone(EfficientNetLite0Encoder, imagenet=True),
     "unet": Backbone(PlainEncoder),
     "attention_unet": Backbone(PlainEncoder, attention=True),
+    "small_unet": Backbone(partial(PlainEncoder, widths=(8, 16, 32, 64, 128, 128))),
 }
 """Backbones by the name that configurations use."""

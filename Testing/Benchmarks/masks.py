@@ -1,6 +1,6 @@
 """What a global mask is worth: as the only input, and beside the image; learning curves over 1, 2, 4, 8 and all cases.
 
-``python Testing/Benchmarks/masks.py hip_mr|knee|phantoms [--data FOLDER] [-o FOLDER] [--steps 350] [--draws 2]
+``python Testing/Benchmarks/masks.py hip_mr|knee|phantoms [--data FOLDER] [-o FOLDER] [--steps 900] [--draws 1]
 [--workers 2] [--cases 1 2 4 8 10] [--sources skin bone organ oracle] [--arms image mask image+mask] [--pictures DIR]``
 
 The defaults are for two cores. Draws differ in the order of the training cases and in all seeds; within a draw every
@@ -38,7 +38,7 @@ from MultiJointSegLib.learning.masks.settings import ENCODING_CHANNELS, IMAGE_CH
 from MultiJointSegLib.learning.masks.slice_training import FitSettings, SliceStack, fit, predict_stack
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 
-DECODER = (64, 48, 32, 24, 16)
+BACKBONE, DECODER = "small_unet", (64, 48, 32, 24, 12)
 SEED = 11
 IMAGE_ARM = "image"
 
@@ -111,7 +111,7 @@ class Experiment:
         torch.manual_seed(SEED + draw)
         more = stacks[0].inputs.shape[1] - own
         network = SharedUNet(
-            {"task": len(self.task.structures)}, DECODER, backbone="unet", sees_image=own > 0, mask_channels=more
+            {"task": len(self.task.structures)}, DECODER, backbone=BACKBONE, sees_image=own > 0, mask_channels=more
         )
         anything: Any = network  # torch's own types know no memory format
         anything.to(memory_format=torch.channels_last)
@@ -220,7 +220,7 @@ def write_pictures(experiment: Experiment, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """One draw of one task, for one process."""
+    """Some numbers of cases of one draw of one task, for one process."""
 
     task: str
     joint: str
@@ -276,8 +276,8 @@ def main() -> None:
     parser.add_argument("task", choices=tuple(DEFAULTS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("-o", "--output", type=Path, default=Path("Resources/Benchmarks"))
-    parser.add_argument("--steps", type=int, default=350)
-    parser.add_argument("--draws", type=int, default=2, help="orders of the training cases")
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--draws", type=int, default=1, help="orders of the training cases")
     parser.add_argument("--workers", type=int, default=2, help="processes, each on one core")
     parser.add_argument("--cases", type=int, nargs="+")
     parser.add_argument("--sources", nargs="+", choices=("skin", "bone", "organ", "oracle"))
@@ -289,6 +289,9 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.monotonic()
     pixel_mm, counts, sources, arms, encodings = DEFAULTS[arguments.task]
+    numbers = tuple(sorted(arguments.cases or counts, reverse=True))
+    # The pelves take longest: a process for each number of cases, the longest first.
+    groups = [(n,) for n in numbers] if arguments.task == "hip_mr" else [numbers]
     works = [
         Work(
             task=arguments.task,
@@ -297,15 +300,16 @@ def main() -> None:
             pixel_mm=arguments.pixel_mm or pixel_mm,
             steps=arguments.steps,
             draw=draw,
-            counts=tuple(arguments.cases or counts),
+            counts=group,
             sources=tuple(arguments.sources or sources),
             arms=tuple(arguments.arms or arms),
             encodings=tuple(encodings),
             test=arguments.test,
-            pictures=arguments.pictures,
+            pictures=arguments.pictures if max(group) == numbers[0] else None,
         )
         for joint in (arguments.joints if arguments.task == "phantoms" else [""])
         for draw in range(arguments.draws)
+        for group in groups
     ]
     rows: dict[str, list[dict]] = {}
     seconds: dict[str, dict[str, float]] = {}
@@ -318,7 +322,7 @@ def main() -> None:
             tested[name] = count
     names = sorted(rows)
     for name in names:
-        rows[name].sort(key=lambda row: row["draw"])  # stable: the order of the arms stays
+        rows[name].sort(key=lambda row: (row["draw"], row["n"]))  # stable: the order of the arms stays
     about = {
         "task": arguments.task,
         "steps": arguments.steps,
