@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import slicer
@@ -11,6 +10,9 @@ from MultiJointSegSlicer.installation import Installer
 from MultiJointSegSlicer.library import MODULE_FOLDER, put_library_on_path, python_path
 from MultiJointSegSlicer.parameters import DeviceOption, EarlierOption, JointOption
 from MultiJointSegSlicer.sample import make_sample
+from MultiJointSegSlicer.selftests.lifetime import LifetimeTests
+from MultiJointSegSlicer.selftests.reviewing import ExportingTests, ReviewingTests
+from MultiJointSegSlicer.selftests.segmenting import SegmentingTests
 from MultiJointSegSlicer.widget.form import Form
 from MultiJointSegSlicer.widget.tools import Tools
 from slicer import vtkMRMLScalarVolumeNode
@@ -100,8 +102,8 @@ class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """End what runs and stop observing; called before the widget is destroyed, so also at a reload."""
-        self.removeObservers()
         self.setParameterNode(None)
+        self.removeObservers()
         if self.form:
             self.logic.parts.warming.stop()
             self.form.close()
@@ -287,154 +289,11 @@ def applicationTools() -> Tools:
     )
 
 
-class MultiJointSegTest(ScriptedLoadableModuleTest):
+class MultiJointSegTest(SegmentingTests, ReviewingTests, ExportingTests, LifetimeTests, ScriptedLoadableModuleTest):
     """Runs inside 3D Slicer, on real nodes and widgets; the child makes and segments a phantom."""
-
-    LIMIT_S = 600
-
-    def setUp(self) -> None:
-        """Start from an empty scene."""
-        slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
         """Run every test."""
         for name in sorted(each for each in dir(self) if each.startswith("test_")):
             self.setUp()
             getattr(self, name)()
-
-    def widget(self):
-        """Open the module and return its widget."""
-        if slicer.util.mainWindow():
-            slicer.util.selectModule("MultiJointSeg")
-        else:
-            # Without a main window there is no module selector, so nobody else makes and enters the widget.
-            shown = slicer.modules.multijointseg.widgetRepresentation()
-            if not shown.isEntered:
-                shown.enter()
-        return slicer.modules.MultiJointSegWidget
-
-    def waitUntilIdle(self, job) -> None:
-        """Let the application work until the job is done."""
-        end = time.monotonic() + self.LIMIT_S
-        while job.state.busy:
-            self.assertLess(time.monotonic(), end, "the job takes too long")
-            slicer.app.processEvents()
-            time.sleep(0.02)
-
-    def test_parametersSurviveSavingAndLoading(self) -> None:
-        """Choices are in the scene."""
-        node = MultiJointSegLogic().getParameterNode()
-        node.joint = JointOption.KNEE
-        node.modelFolder = "/models/mine"
-        path = Path(slicer.util.tempDirectory()) / "scene.mrb"
-        self.assertTrue(slicer.util.saveScene(str(path)))
-        slicer.mrmlScene.Clear()
-        slicer.util.loadScene(str(path))
-        loaded = MultiJointSegLogic().getParameterNode()
-        self.assertEqual(loaded.joint, JointOption.KNEE)
-        self.assertEqual(loaded.modelFolder, "/models/mine")
-
-    def test_sampleIsSegmentedAndShown(self) -> None:
-        """One click makes a phantom, segments it and fills the tables."""
-        widget = self.widget()
-        widget.ui.sampleButton.click()
-        job = widget.logic.parts.segmentation.job
-        self.waitUntilIdle(job)
-        self.assertEqual(job.state.value, "finished", job.sentence)
-        self.assertGreater(widget.ui.boneTable.rowCount, 0)
-        self.assertGreater(widget.ui.measurementTable.rowCount, 0)
-        segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
-        self.assertIsNotNone(segmentation.GetNodeReference("referenceImageGeometryRef"))
-
-    def test_resultIsCorrectedAcceptedMeasuredAndExported(self) -> None:
-        """The editor opens here, an edit is measured again, a person accepts, and files are written."""
-        widget = self.widget()
-        widget.ui.sampleButton.click()
-        parts = widget.logic.parts
-        self.waitUntilIdle(parts.segmentation.job)
-        self.assertEqual(parts.segmentation.job.state.value, "finished", parts.segmentation.job.sentence)
-        nodes = widget.form.results.nodes
-        widget.ui.uncertaintyCheckBox.click()
-        composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-        self.assertEqual(composite.GetLabelVolumeID(), nodes.uncertainty.GetID())
-        widget.ui.boneTable.cellClicked(0, 0)
-        widget.ui.correctButton.click()
-        editor = widget.form.correction.editor
-        self.assertEqual(editor.segmentationNode(), nodes.segmentation)
-        self.assertEqual(editor.sourceVolumeNode(), nodes.volume)
-        segment = editor.currentSegmentID()
-        self.assertIn(segment, nodes.segmentation.GetSegmentation().GetSegmentIDs())
-        before = nodes.models[segment].GetPolyData().GetNumberOfPoints()
-        editor.setActiveEffectByName("Margin")
-        editor.activeEffect().setParameter("MarginSizeMm", -2.0)
-        editor.activeEffect().self().onApply()
-        self.waitUntilMeasured(widget)
-        self.assertNotEqual(nodes.models[segment].GetPolyData().GetNumberOfPoints(), before)
-        widget.ui.reviewerLineEdit.text = "Zoë"
-        widget.ui.acceptButton.click()
-        self.assertTrue(widget.ui.acceptanceLabel.text.startswith("Accepted by Zoë"), widget.ui.acceptanceLabel.text)
-        editor.undo()
-        self.waitUntilMeasured(widget)
-        self.assertIn("no longer holds", widget.ui.acceptanceLabel.text)
-        self.assertEqual(nodes.models[segment].GetPolyData().GetNumberOfPoints() > 0, True)
-        widget.ui.correctButton.click()
-        from MultiJointSegSlicer.exporting import ExportChoices
-
-        folder = Path(slicer.util.tempDirectory())
-        parts.exporting.export(widget.form.results.nodes, folder, ExportChoices("glb", report=True))
-        self.waitUntilIdle(parts.exporting.job)
-        names = {path.name for path in folder.glob("*/*")}
-        self.assertLessEqual({"report.html", "bones.glb", "measurements.csv", "segmentation.seg.nrrd"}, names)
-
-    def test_segmentStatisticsMeasuresTheBones(self) -> None:
-        """The stock module shows our measures of a segment that is a bone."""
-        import numpy as np
-        import SegmentStatistics
-
-        registerStatistics()
-        mask = np.zeros((40, 40, 40), np.uint8)
-        mask[10:30, 10:30, 10:30] = 1
-        volume = slicer.util.addVolumeFromArray(mask)
-        segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-        segmentation.CreateDefaultDisplayNodes()
-        segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        segment = segmentation.GetSegmentation().AddEmptySegment("femur", "Femur")
-        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment, volume)
-        logic = SegmentStatistics.SegmentStatisticsLogic()
-        logic.getParameterNode().SetParameter("Segmentation", segmentation.GetID())
-        logic.computeStatistics()
-        found = logic.getStatistics()[segment, "MultiJointSegSegmentStatisticsPlugin.volume"]
-        self.assertLess(abs(found - 8000.0), 800.0)
-
-    def waitUntilMeasured(self, widget) -> None:
-        """Let the application work until an edit was noticed and measured."""
-        job, end = widget.logic.parts.remeasuring.job, time.monotonic() + self.LIMIT_S
-        done: list[int] = []
-        widget.logic.parts.remeasuring.updated.connect(lambda: done.append(1))
-        while not done:
-            self.assertLess(time.monotonic(), end, f"measuring takes too long: {job.sentence}")
-            slicer.app.processEvents()
-            time.sleep(0.02)
-
-    def test_cancelEndsTheChild(self) -> None:
-        """Cancel in the middle leaves the scene as it was."""
-        widget = self.widget()
-        widget.ui.sampleButton.click()
-        job = widget.logic.parts.segmentation.job
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
-            slicer.app.processEvents()
-        widget.ui.cancelButton.click()
-        self.waitUntilIdle(job)
-        self.assertEqual(job.state.value, "idle", job.sentence)
-        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode"))
-
-    def test_sceneCloseDuringARunCancelsIt(self) -> None:
-        """Closing the scene ends the child."""
-        widget = self.widget()
-        widget.ui.sampleButton.click()
-        slicer.mrmlScene.Clear()
-        job = widget.logic.parts.segmentation.job
-        self.waitUntilIdle(job)
-        self.assertEqual(job.state.value, "idle", job.sentence)
-        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vtkmodules.vtkCommonCore import vtkIdList
+
 from MultiJointSegSlicer.scene.mrml import Node, Scene, slicer
 
 _OWNERS = (
@@ -60,7 +62,10 @@ def remove_items(scene: Scene, items: Sequence[int]) -> None:
     """Remove items that are still there, without what is under them."""
     hierarchy = tree(scene)
     for item in items:
-        if hierarchy.GetItemName(item):
+        # The application removes the items of removed nodes by itself, and complains when it is asked about them.
+        present = vtkIdList()
+        hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), present, True)
+        if present.IsId(item) >= 0:
             hierarchy.RemoveItem(item, False, False)
 
 

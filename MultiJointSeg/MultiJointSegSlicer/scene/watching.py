@@ -66,6 +66,9 @@ class SegmentationWatch:
             kinds.RepresentationModified,
             kinds.SegmentAdded,
             kinds.SegmentRemoved,
+            # Segment Editor's undo announces nothing else.
+            kinds.SegmentModified,
+            kinds.SegmentsOrderModified,
             slicer.vtkMRMLSegmentationNode.SegmentationChangedEvent,
         )
         self._tags = [node.AddObserver(event, self._on_event) for event in events]
