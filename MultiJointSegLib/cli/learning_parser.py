@@ -8,7 +8,7 @@ from collections.abc import Callable
 Command = Callable[[str, str], argparse.ArgumentParser]
 Output = Callable[[argparse.ArgumentParser, str], None]
 
-EXPERIMENT_STEPS = ("schemes", "data", "nnunet")
+EXPERIMENT_STEPS = ("schemes", "data")
 
 
 def add_learning_commands(command: Command, output: Output, devices: tuple[str, ...]) -> None:
@@ -41,8 +41,7 @@ def add_learning_commands(command: Command, output: Output, devices: tuple[str, 
     experiment.add_argument(
         "step",
         choices=EXPERIMENT_STEPS,
-        help="schemes: train, test and report; data: only make the examinations; nnunet: train nnU-Net v2 on the "
-        "same examinations, for the report of 'schemes'",
+        help="schemes: train, test and report; data: only make the examinations",
     )
     experiment.add_argument("config", metavar="CONFIG", help="study, .toml or .json; see Resources/Experiments")
     experiment.add_argument("-o", "--output", required=True, metavar="OUT", help="folder of the study")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,7 +16,7 @@ from MultiJointSegLib.evaluation.run import Evaluation, evaluate
 from MultiJointSegLib.evaluation.studies.cell_run import prediction_path, run_cell
 from MultiJointSegLib.evaluation.studies.config import StudyConfig, read_study
 from MultiJointSegLib.evaluation.studies.datasets import study_examinations
-from MultiJointSegLib.evaluation.studies.design import Cell, Condition, cells, comparisons, conditions, method_name
+from MultiJointSegLib.evaluation.studies.design import Cell, Condition, cells, comparisons, conditions
 from MultiJointSegLib.evaluation.studies.markdown import write_markdown
 from MultiJointSegLib.evaluation.studies.notes import study_notes
 from MultiJointSegLib.evaluation.studies.pictures import study_pictures
@@ -28,7 +27,7 @@ from MultiJointSegLib.learning.manifest import DatasetManifest, Examination
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 
 CONFIG_NAME, TABLE_NAME = "study_config.json", "table.md"
-DATA, RUNS, CACHE, PEERS = "data", "runs", "cache", "peers"
+DATA, RUNS, CACHE = "data", "runs", "cache"
 _DATA, _CELLS = 0.05, 0.9
 
 
@@ -98,15 +97,16 @@ def run_study(
         records.append(run_cell(study, cell, examinations, folder, output / CACHE, torch.device(device), span))
     if part[1] > 1:
         return None
-    methods = _cases(work, found, examinations, output)
-    pairs = comparisons(study, found) + _peer_pairs(study, found, methods)
+    methods = _cases(work, examinations, output)
     about = About(
         study.name,
         study_notes(study, manifest, found, records),
-        {"study": study.model_dump(mode="json"), "cells": records, "peers": _peer_records(output)},
+        {"study": study.model_dump(mode="json"), "cells": records},
         study_pictures(study, work, examinations, output / RUNS, output / CACHE),
     )
-    evaluation = evaluate(methods, output, pairs=pairs, about=about, progress=ProgressSpan(progress, _CELLS, 1.0))
+    evaluation = evaluate(
+        methods, output, pairs=comparisons(study, found), about=about, progress=ProgressSpan(progress, _CELLS, 1.0)
+    )
     write_markdown(output / TABLE_NAME, about, evaluation)
     return evaluation
 
@@ -123,23 +123,13 @@ class _Named:
         self._progress.report(fraction, f"{self._name}: {message}")
 
 
-def _cases(
-    work: Sequence[Cell], found: Sequence[Condition], examinations: Mapping[str, Examination], output: Path
-) -> dict[str, list[Case]]:
+def _cases(work: Sequence[Cell], examinations: Mapping[str, Examination], output: Path) -> dict[str, list[Case]]:
     methods: dict[str, list[Case]] = {}
     for cell in work:
         folder = output / RUNS / cell.key
         methods.setdefault(cell.method, []).extend(
             _case(examinations[name], prediction_path(folder, name)) for name in cell.condition.test
         )
-    for peer in sorted((output / PEERS).glob("*/peer.json")):
-        name = json.loads(peer.read_text(encoding="utf-8"))["name"]
-        for condition in found:
-            folder = peer.parent / condition.key
-            paths = {test: prediction_path(folder, test) for test in condition.test}
-            if all(path.exists() for path in paths.values()):
-                own = methods.setdefault(method_name(name, condition.title), [])
-                own.extend(_case(examinations[test], path) for test, path in paths.items())
     return methods
 
 
@@ -152,21 +142,3 @@ def _case(examination: Examination, prediction: Path) -> Case:
         image=partial(read_volume, examination.image),
         bones=examination.bones,
     )
-
-
-def _peer_pairs(
-    study: StudyConfig, found: Sequence[Condition], methods: Mapping[str, Sequence[Case]]
-) -> list[tuple[str, str]]:
-    """Peers against the first scheme, under the same title."""
-    titles = dict.fromkeys(condition.title for condition in found)
-    own = {method_name(scheme, title) for scheme in study.schemes for title in titles}
-    pairs = []
-    for method in methods:
-        if method not in own:
-            title = next(title for title in titles if not title or method.endswith(f", {title}"))
-            pairs.append((method, method_name(study.schemes[0], title)))
-    return pairs
-
-
-def _peer_records(output: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((output / PEERS).glob("*/peer.json"))]
