@@ -1,14 +1,14 @@
 """Hip annotation on phantom CTs of exact truth, with ablations and baselines, and on real CTs.
 
-``python Testing/Benchmarks/hip_ct.py [--seeds 2] [--map-spacing 1.0] [--data ../shared/data/hip_ct] [-o FILE]``
+``python Testing/Benchmarks/hip_ct.py [--seeds 2] [--map-spacing 1.0] [--data FOLDER] [--speed] [-o FILE]``
 
 Every condition is built for every seed: healthy, narrowed and closed joint space, dysplasia, osteopenia, a screw, one
 hip missing, one replaced, noise, slices of 1 to 5 mm. Per hip: whether it was found, error of center and radius, Dice
 of the head (femur within 1.05 radii of the true center) and of the acetabulum (hip bone within 1.7 radii). Ablations
 switch one rule of the boundary search off. Baselines find the sphere from the same place: one circle by Hough votes in
 the middle slice, and the extent of all voxels above 250 HU. With ``--data`` the real CTs are annotated too and compared
-with the reference contours, which are drawn for radiotherapy or made by a network. About two minutes of one core per
-seed and condition; ``--ablations`` adds little.
+with the reference contours, which are drawn for radiotherapy or made by a network. ``--speed`` times 512 x 512 x 300
+voxels. ``--spheres-only`` leaves out the labels.
 """
 
 from __future__ import annotations
