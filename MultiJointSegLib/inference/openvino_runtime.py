@@ -38,7 +38,7 @@ class OpenVinoRuntime:
     threads : int
         CPU threads.
     precision : str
-        "f32" or "bf16".
+        "f32", or "bf16" where the processor has such instructions, else f32.
     """
 
     name = "openvino"
@@ -46,6 +46,8 @@ class OpenVinoRuntime:
     def __init__(self, bundle: ModelBundle, threads: int, *, precision: str = "f32") -> None:
         self._bundle = bundle
         self._core = openvino.Core()
+        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            precision = "f32"  # emulated it would be slower, not faster
         self._settings = {
             # Stated always: the default is bf16 on CPUs that can, with other results.
             "INFERENCE_PRECISION_HINT": precision,

@@ -49,8 +49,8 @@ class Segmenter:
         "auto", "torch", "openvino" or "onnx".
     tta : str, optional
         Test-time option "none", "flip" or "scale"; the bundle's by default.
-    precision : str
-        "f32" or "bf16"; see `runtime.create_runtime`.
+    precision : str, optional
+        "f32" or "bf16", the bundle's by default; see `runtime.create_runtime`.
     memory_bytes : int, optional
         Memory for a batch of slices; see `batches.BatchRunner`.
 
@@ -67,7 +67,7 @@ class Segmenter:
         *,
         runtime: str = "auto",
         tta: str | None = None,
-        precision: str = "f32",
+        precision: str | None = None,
         memory_bytes: int | None = None,
     ) -> None:
         self.bundle = bundle
@@ -79,7 +79,12 @@ class Segmenter:
         if torch.get_num_threads() > self.device.threads:
             torch.set_num_threads(self.device.threads)
         self._first_pass: Segmenter | None = None
-        self._runner = BatchRunner(bundle, self.device, precision=precision, memory_bytes=memory_bytes)
+        self._runner = BatchRunner(
+            bundle,
+            self.device,
+            precision=precision or bundle.manifest.segmentation.precision,
+            memory_bytes=memory_bytes,
+        )
 
     def detect(self, volume: Volume, *, progress: Progress | None = None) -> Detection:
         """Say which joint an examination shows.

@@ -1,7 +1,7 @@
 """Measures joint detection, segmentation and stated uncertainty on phantoms with known truth; writes a JSON result.
 
 ``python Testing/Benchmarks/inference_accuracy.py [--bundle FOLDER] [--joints knee ...] [--count 20] [--first-seed N]
-[--variants default flip scale bf16 closing0 closing3] [--refuse EXAMINATION ...] [-o FILE]``
+[--variants default f32 bf16 flip closing0] [--refuse EXAMINATION ...] [-o FILE]``
 
 The seeds must not be those of training. Every variant segments the same phantoms; "default" is what users get. Body
 parts that are none of the model's joints (phantoms of the hip and others, and the examinations after ``--refuse``)
@@ -45,8 +45,8 @@ def make_variant(bundle: ModelBundle, name: str, device: str) -> Segmenter:
         settings = bundle.manifest.segmentation.model_copy(update={"closing_radius_mm": float(name[7:])})
         manifest = bundle.manifest.model_copy(update={"segmentation": settings})
         return Segmenter(dataclasses.replace(bundle, manifest=manifest), device)
-    if name == "bf16":
-        return Segmenter(bundle, device, precision="bf16")
+    if name in ("f32", "bf16"):
+        return Segmenter(bundle, device, precision=name)
     return Segmenter(bundle, device, tta=None if name == "default" else name)
 
 
