@@ -105,7 +105,8 @@ def table(task: dict) -> str:
         shown = [_cell(cells.get((arm, n))) for n in counts]
         lines.append(f"| {arm} | " + " | ".join(shown) + " |")
     names = list(task["means"][0]["structures"])
-    largest = max(n for n in counts if any(arm.startswith("mask") and (arm, n) in cells for arm in arms))
+    alone = [n for n in counts if any(arm.startswith("mask") and (arm, n) in cells for arm in arms)]
+    largest = max(alone or counts)
     lines += ["", f"Per structure, n = {largest}:", "", "| input | " + " | ".join(names) + " |"]
     lines.append("|---" * (len(names) + 1) + "|")
     for arm in arms:
