@@ -22,7 +22,7 @@ def main(wanted: str = "") -> int:
 
     window = slicer.util.mainWindow()
     if window is not None:
-        window.showMaximized()
+        window.resize(1600, 1100)
     module = sys.modules["MultiJointSeg"] if "MultiJointSeg" in sys.modules else __import__("MultiJointSeg")
     case = module.MultiJointSegTest()
     names = sorted(name for name in dir(case) if name.startswith("test_") and wanted in name)

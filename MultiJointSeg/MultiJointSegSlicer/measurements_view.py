@@ -14,7 +14,7 @@ COLUMNS = ("Bone", "Measurement", "Value", "Unit", "Note")
 
 @dataclass(frozen=True, slots=True)
 class MeasurementRow:
-    """A row: what is shown, and the definition with its source."""
+    """A row: what is shown, and the whole name with definition and source."""
 
     cells: tuple[str, ...]
     tip: str
@@ -27,7 +27,7 @@ def measurement_rows(table_node: Any) -> list[MeasurementRow]:
     for index in range(table.GetNumberOfRows()):
         cells = tuple(_text(table.GetValueByName(index, name)) for name in COLUMNS)
         definition, reference = (_text(table.GetValueByName(index, name)) for name in ("Definition", "Reference"))
-        rows.append(MeasurementRow(cells, "\n".join(filter(None, (definition, reference)))))
+        rows.append(MeasurementRow(cells, "\n".join(filter(None, (cells[1], definition, reference)))))
     return rows
 
 

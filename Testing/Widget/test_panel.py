@@ -49,6 +49,17 @@ def test_segment_fills_review_and_measurements(a_result) -> None:
     assert ui.segmentButton.isEnabled()
 
 
+def test_click_on_a_measurement_shows_its_geometry_alone(a_result) -> None:
+    ui, markups = a_result.ui, a_result.widget.form.results.nodes.markups
+    names = {node.GetName() for node in markups}
+    row = next(n for n, row in enumerate(a_result.texts("measurementTable")) if f"{row[0]} - {row[1]}" in names)
+    ui.measurementTable.cellClicked.emit(row, 0)
+    shown = {node.GetName() for node in markups if node.GetDisplayNode().GetVisibility()}
+    assert shown
+    assert len(shown) < len(names) or len(names) == 1
+    assert ui.geometryCheckBox.isChecked()
+
+
 def test_click_on_a_slice_moves_the_slice_views(a_result) -> None:
     from MultiJointSegSlicer.scene.views import _create_views
 

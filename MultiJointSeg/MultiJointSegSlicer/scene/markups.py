@@ -26,6 +26,9 @@ geometries of that measurement, and relation (`relations.relation_of`)."""
 PLANE_SIZE_MM = 60.0
 """Edge of the square that stands for an infinite plane: about the width of a child's knee."""
 
+GLYPH_SCALE, TEXT_SCALE = 1.5, 2.5
+"""Percent of the view: Slicer's own handles and letters hide a child's bone when many measurements are shown."""
+
 _JOINT_COLOR = (255, 255, 0)
 
 
@@ -146,5 +149,7 @@ def _set_display(node: Node, bone: Bone | None, *, visible: bool) -> None:
     display.SetSelectedColor(color)
     display.SetColor(color)
     display.SetVisibility(visible)
+    display.SetGlyphScale(GLYPH_SCALE)
+    display.SetTextScale(TEXT_SCALE)
     if bone is not None:
         node.SetAttribute(BONE_ATTRIBUTE, bone.key)

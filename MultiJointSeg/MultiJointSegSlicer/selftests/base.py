@@ -76,7 +76,11 @@ class SelfTest:
             widget = self.widget()
             widget.initializeParameterNode()
         slicer.app.processEvents()
-        assert widget.form.results.nodes is not None, "the form shows no result"
+        nodes = widget.form.results.nodes
+        assert nodes is not None, "the form shows no result"
+        from MultiJointSegSlicer.scene.views import show_in_views
+
+        show_in_views(slicer.mrmlScene, nodes.volume, nodes.segmentation)
         return widget
 
     def slice_view(self, name: str, class_name: str = "vtkMRMLSliceNode") -> Any:
@@ -114,7 +118,7 @@ class SelfTest:
 
         `show` is the widget of the form that the module panel is scrolled to.
         """
-        import qt
+        import ctk
 
         folder, window = os.environ.get("MULTIJOINTSEG_SCREENSHOTS"), slicer.util.mainWindow()
         if not folder or window is None:
@@ -124,11 +128,11 @@ class SelfTest:
         if show is not None and area:
             for scroll in slicer.util.findChildren(area[0], className="QScrollArea"):
                 scroll.ensureWidgetVisible(show, 0, 0)
+        for probe in slicer.util.findChildren(window, name="DataProbeCollapsibleWidget"):
+            probe.collapsed = True
         end = time.monotonic() + 1.0
         while time.monotonic() < end:
             slicer.app.processEvents()
         slicer.util.forceRenderAllViews()
         slicer.app.processEvents()
-        # The window as the screen shows it: grabbing widgets leaves views with OpenGL black.
-        screen = qt.QGuiApplication.primaryScreen()
-        screen.grabWindow(0).save(str(Path(folder) / f"{name}.png"))
+        ctk.ctkWidgetsUtils.grabWidget(window).save(str(Path(folder) / f"{name}.png"))

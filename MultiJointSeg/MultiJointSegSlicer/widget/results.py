@@ -41,6 +41,7 @@ class ResultTables:
         self.bone_chosen = Signal()
         ui.boneTable.cellClicked.connect(self._on_bone_clicked)
         ui.sliceTable.cellClicked.connect(self._on_slice_clicked)
+        ui.measurementTable.cellClicked.connect(self._on_measurement_clicked)
         ui.copyMeasurementsButton.clicked.connect(lambda *_: self._copy())
         ui.saveMeasurementsButton.clicked.connect(lambda *_: self._save())
         ui.geometryCheckBox.clicked.connect(lambda *_: self._show_geometry())
@@ -120,6 +121,21 @@ class ResultTables:
 
         self.bone_chosen.emit(self._slices[row].bone)
         jump_to(self._scene, self.nodes.volume, self._slices[row].position_ras_mm)
+
+    def _on_measurement_clicked(self, row: int, _column: int) -> None:
+        """Show the geometry of one measurement alone; one without geometry changes nothing."""
+        if self.nodes is None or self.nodes.table is None or row >= len(self._rows):
+            return
+        from MultiJointSegSlicer.scene.moving import measurements_shown_by
+
+        key = self.nodes.table.GetTable().GetValueByName(row, "Key").ToString()
+        shown = [node for node in self.nodes.markups if key in measurements_shown_by(node)]
+        if not shown:
+            return
+        for node in self.nodes.markups:
+            if node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(node in shown)
+        self.ui.geometryCheckBox.checked = True
 
     def _copy(self) -> None:
         self._tools.copy_text(table_text(COLUMNS, [row.cells for row in self._rows]))

@@ -10,6 +10,9 @@ from MultiJointSegSlicer.widget.tools import Tools
 ROW_HEIGHT = 24
 """In pixels; Qt's own rows are taller than their text needs."""
 
+WIDEST_COLUMN = 150
+"""In pixels: with longer names the values would stand outside of Slicer's narrow panel. Tooltips hold the rest."""
+
 
 def fill_table(table: Any, tools: Tools, rows: Sequence[Sequence[str]], tips: Sequence[str] = ()) -> None:
     """Replace the rows of a table; `tips` are tooltips of whole rows."""
@@ -25,6 +28,8 @@ def fill_table(table: Any, tools: Tools, rows: Sequence[Sequence[str]], tips: Se
     # The last column takes the rest of the width only when this is switched on after the others got theirs.
     table.horizontalHeader().stretchLastSection = False
     table.resizeColumnsToContents()
+    for column in range(table.columnCount - 1):
+        table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_COLUMN))
     table.horizontalHeader().stretchLastSection = True
 
 
