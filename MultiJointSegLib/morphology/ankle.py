@@ -32,6 +32,7 @@ _LONG = "Long axis of a bone: first principal axis of inertia of the solid insid
 _SIDES = "Medial is where the medial malleolus lies, anterior where the talus lies in front of the calcaneus."
 _SAGITTAL = "Sagittal plane: perpendicular to the dome axis."
 _AXIS_ERROR_DEG = 1.0
+_LARGEST_RADIUS_ERROR = 0.05
 _SAMPLES = 1500
 _COVERED = 1.3
 
@@ -198,6 +199,11 @@ def _bone_line(axis: BoneAxis) -> dict[str, object]:
 
 def _dome_radius(dome: Dome) -> Found:
     c = dome.cylinder
+    if dome.radius_error_mm > _LARGEST_RADIUS_ERROR * dome.radius_mm:
+        raise LandmarkMissing(
+            f"The radius of the talar dome is not clear: its top and the whole of it differ by "
+            f"{dome.radius_error_mm:.1f} mm, accepted are {_LARGEST_RADIUS_ERROR * dome.radius_mm:.1f} mm."
+        )
     up = perpendicular(dome.superior, c.axis)
     top = c.point_mm + c.radius_mm * up
     shown = {
