@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -29,6 +30,37 @@ if not hasattr(slicer, "vtkMRMLScene"):
     raise SceneUnavailableError(
         f"The installed package 'slicer' ({getattr(slicer, '__file__', 'unknown place')}) is another one of the same "
         f"name, not that of 3D Slicer; remove it and {_HINT}."
+    )
+
+_LOADABLE_MODULES = (
+    "vtkSlicerTerminologiesModuleLogic",
+    "vtkSlicerSubjectHierarchyModuleLogic",
+    "vtkSlicerMarkupsModuleMRML",
+    "vtkSlicerMarkupsModuleLogic",
+    "vtkSlicerTablesModuleLogic",
+    "vtkSlicerSegmentationsModuleMRML",
+    "vtkSlicerSegmentationsModuleLogic",
+)
+
+
+def _add_classes_of_loadable_modules() -> None:
+    """Put the classes of Slicer's modules into `slicer`, as the running application does.
+
+    The application's own Python (PythonSlicer), in which the batch runs, has them on its path only.
+    """
+    for name in _LOADABLE_MODULES:
+        with contextlib.suppress(ImportError):
+            for key, value in vars(importlib.import_module(f"{name}Python")).items():
+                if isinstance(value, type) and not hasattr(slicer, key):
+                    setattr(slicer, key, value)
+
+
+if not hasattr(slicer, "vtkSlicerSegmentationsModuleLogic"):
+    _add_classes_of_loadable_modules()
+if not hasattr(slicer, "vtkSlicerSegmentationsModuleLogic"):
+    raise SceneUnavailableError(
+        f"The package 'slicer' ({getattr(slicer, '__file__', 'unknown place')}) lacks the classes of the module "
+        "Segmentations; make scenes in the running application, or in a Python with slicer-core."
     )
 
 Scene: TypeAlias = Any

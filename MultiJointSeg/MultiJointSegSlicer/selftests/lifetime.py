@@ -78,10 +78,12 @@ class LifetimeTests(SelfTest):
 
         self.module().registerSampleData()
         assert "MultiJointSeg" in slicer.modules.sampleDataSources
-        nodes = SampleData.SampleDataLogic().downloadSample("MultiJointSegKneePhantom")
-        node = nodes[0] if isinstance(nodes, list) else nodes
+        source = SampleData.SampleDataLogic().sourceForSampleName("MultiJointSegKneePhantom")
+        (node,) = source.customDownloader(source)
         assert node.IsA("vtkMRMLScalarVolumeNode")
-        assert self.widget()._parameterNode.inputVolume == node
+        widget = self.widget()
+        widget.initializeParameterNode()
+        assert widget._parameterNode.inputVolume == node
 
     def test_module_is_reloaded(self) -> None:
         """The result is shown by the new form, and a run of the old one has ended."""

@@ -22,7 +22,7 @@ class SegmentingTests(SelfTest):
         self.picture("start")
         widget.ui.sampleButton.click()
         job = widget.logic.parts.segmentation.job
-        assert widget.ui.progressBar.visible
+        assert not widget.ui.progressBar.isHidden()
         assert not widget.ui.segmentButton.enabled
         self.wait_until_idle(job)
         assert job.state.value == "finished", job.sentence
@@ -136,6 +136,7 @@ class SegmentingTests(SelfTest):
         rows = self.texts(widget.ui.batchTable)
         assert [row[:2] for row in rows] == [["knee", "Knee"]]
         assert any((folder / "out").glob("knee/measurements.*"))
+        assert (folder / "out" / "knee" / "scene.mrb").is_file()
         self.picture("batch", show=widget.ui.batchTable)
         self.click_and_wait(widget.ui.batchButton, job)
         assert "1 of them before" in widget.ui.batchStatusLabel.text
