@@ -77,12 +77,15 @@ def random_slices(
     middle, half = (low + high) / 2, (high - low) / 2
     reach = (axes[:, 2].abs() * half).sum(1) + settings.margin_mm
     depth = uniform(-1, 1, b) * reach
-    shift = uniform(-1, 1, b, 2) * settings.in_plane_shift_mm
-    center = middle + axes[:, 2] * depth[:, None] + axes[:, 0] * shift[:, :1] + axes[:, 1] * shift[:, 1:]
-
     zoom = torch.exp(uniform(0, 1, b) * _log_ratio(settings.zoom)) * settings.zoom[0]
     stretch = torch.exp(settings.stretch_sd * normal(b, 2))
     step = settings.pixel_mm / zoom[:, None] * stretch
+    # Windows smaller than the bones have to reach the ends of the bones too, as examinations do.
+    in_plane_reach = (axes[:, :2].abs() * half[:, None]).sum(2)
+    farthest = settings.in_plane_shift_mm + (in_plane_reach - size * step / 4).clamp(min=0)
+    shift = uniform(-1, 1, b, 2) * farthest
+    center = middle + axes[:, 2] * depth[:, None] + axes[:, 0] * shift[:, :1] + axes[:, 1] * shift[:, 1:]
+
     offsets = torch.arange(size, device=bank.device) - (size - 1) / 2
     warp = settings.elastic_mm * uniform(0, 1, b, 1, 1, 1) * smooth_noise(b, 2, size, 5, generator, bank.device)
     u = offsets * step[:, :1]
