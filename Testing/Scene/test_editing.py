@@ -226,3 +226,13 @@ def test_relations_are_found_by_their_value() -> None:
     assert relation_of(measurement(10.0, "mm2", a=a)) == ""
     assert value_of("angle", [a]) is None
     assert value_of("angle", [a, line((0, 0, 0), (0, 0, 0))]) is None
+
+
+def test_editor_lets_bones_overlap_also_after_the_scene_was_closed_unless_a_person_chose_otherwise(a_scene) -> None:
+    from MultiJointSegSlicer.scene.editing import editor_parameters
+
+    node = editor_parameters(a_scene)
+    node.SetOverwriteMode(node.OverwriteVisibleSegments)
+    assert editor_parameters(a_scene).GetOverwriteMode() == node.OverwriteVisibleSegments
+    a_scene.Clear(False)
+    assert editor_parameters(a_scene).GetOverwriteMode() == node.OverwriteNone

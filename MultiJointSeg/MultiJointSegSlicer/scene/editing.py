@@ -9,6 +9,8 @@ from MultiJointSegSlicer.scene.mrml import Node, Scene
 EDITOR_TAG = "MultiJointSeg"
 """Singleton tag of the node; by it the node is found again in a loaded scene."""
 
+_PREPARED = "MultiJointSeg.prepared"
+
 
 def editor_parameters(scene: Scene) -> Node:
     """VtkMRMLSegmentEditorNode of our editor; made if the scene has none.
@@ -22,6 +24,9 @@ def editor_parameters(scene: Scene) -> Node:
         node.UnRegister(None)
         node.SetSingletonTag(EDITOR_TAG)
         node = scene.AddNode(node)
+    # Closing a scene keeps the node and gives it Slicer's defaults; what a person chose after this stays.
+    if node.GetAttribute(_PREPARED) is None:
+        node.SetAttribute(_PREPARED, "1")
         node.SetOverwriteMode(node.OverwriteNone)
     return node
 

@@ -57,7 +57,10 @@ class LifetimeTests(SelfTest):
         assert not widget.ui.correctButton.checked
         widget = self.sample_result()
         widget.ui.correctButton.click()
-        assert widget.form.correction.editor.segmentationNode() == widget.form.results.nodes.segmentation
+        editor = widget.form.correction.editor
+        assert editor.segmentationNode() == widget.form.results.nodes.segmentation
+        parameters = editor.mrmlSegmentEditorNode()
+        assert parameters.GetOverwriteMode() == parameters.OverwriteNone
         widget.ui.correctButton.click()
 
     def test_segmentation_is_removed_while_it_is_shown(self) -> None:

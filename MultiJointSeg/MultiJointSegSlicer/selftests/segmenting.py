@@ -89,7 +89,7 @@ class SegmentingTests(SelfTest):
         self.click_and_wait(widget.ui.segmentButton, job, "failed")
         assert len(widget.ui.statusLabel.text) > 40, widget.ui.statusLabel.text
         assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
-        self.picture("refused", show=widget.ui.statusLabel)
+        self.picture("refused", show=widget.ui.inputSelector)
 
     def test_cancel_ends_the_child(self) -> None:
         """Cancel in the middle leaves the scene as it was."""
@@ -137,6 +137,7 @@ class SegmentingTests(SelfTest):
         assert [row[:2] for row in rows] == [["knee", "Knee"]]
         assert any((folder / "out").glob("knee/measurements.*"))
         assert (folder / "out" / "knee" / "scene.mrb").is_file()
+        widget.ui.resultCollapsibleButton.collapsed = widget.ui.measurementCollapsibleButton.collapsed = True
         self.picture("batch", show=widget.ui.batchTable)
         self.click_and_wait(widget.ui.batchButton, job)
         assert "1 of them before" in widget.ui.batchStatusLabel.text

@@ -40,6 +40,8 @@ class ExportPanel:
     def show(self, nodes: SceneNodes | None) -> None:
         """Take another result, or none."""
         self._nodes = nodes
+        if nodes is None and not self.logic.job.state.busy:
+            self.ui.exportLabel.text = ""
         self.ui.exportButton.enabled = nodes is not None and not self.logic.job.state.busy
         self.ui.reportCheckBox.enabled = nodes is not None and self.logic.can_report(nodes)
         self.ui.dicomCheckBox.enabled = nodes is not None and self.logic.can_write_dicom(nodes)
