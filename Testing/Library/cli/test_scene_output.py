@@ -11,6 +11,7 @@ import pytest
 
 from MultiJointSegLib.cli.scene_output import write_scene
 from MultiJointSegLib.imaging.reading import read_label_map
+from MultiJointSegLib.pipeline.result import SceneContent
 from MultiJointSegLib.surface.extraction import bone_surfaces
 
 MODULE_FOLDER = Path(__file__).resolve().parents[3] / "MultiJointSeg"
@@ -20,16 +21,10 @@ def _write(folder: Path, examination, segmenter) -> None:
     volume, labels = examination
     joint = segmenter.segment(volume).joint
     surfaces = bone_surfaces(labels, joint.bones)
-    write_scene(
-        folder,
-        volume=volume,
-        labels=labels,
-        bones=joint.bones,
-        surfaces=surfaces,
-        measurements=[],
-        name=joint.name,
-        side="right",
+    content = SceneContent(
+        labels=labels, bones=joint.bones, surfaces=surfaces, measurements=[], name=joint.name, side="right"
     )
+    write_scene(folder, volume, content)
 
 
 @pytest.mark.slicer

@@ -8,9 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.imaging.writing import write_volume
+
+
+@pytest.fixture(autouse=True)
+def _whole_arithmetic() -> None:
+    """Training flushes the smallest numbers to zero for its whole process; hypothesis needs them."""
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

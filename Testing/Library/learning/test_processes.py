@@ -91,7 +91,8 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     assert len(logs[1]) == 3  # one log, though two processes trained
     for alone, together in zip(*logs, strict=True):
         for key in ("loss", "knee", "shoulder", "detection", "contrast", "prior"):
-            assert together[key] == pytest.approx(alone[key], abs=2e-3), (alone["step"], key)
+            # Sums in another order; each step of the training magnifies the difference.
+            assert together[key] == pytest.approx(alone[key], rel=2e-3, abs=2e-3), (alone["step"], key)
     weights, others = load_file(one / "last.safetensors"), load_file(two / "last.safetensors")
     running = [key for key in weights if "running" in key]
     assert running
