@@ -12,12 +12,16 @@ CONTACT_ERROR_MM = 0.5
 """Standard error assumed for an extreme point of a bone segmented at clinical resolution."""
 
 
+_TIE_MM = 1e-6
+"""Points on a flat part of the surface are equally far; rounding must not choose among them, or the pose would."""
+
+
 def extreme_point(points_mm: np.ndarray, direction: np.ndarray, *, within_mm: float = 0.0) -> np.ndarray:
     """Farthest of points (n, 3) along a unit vector, or the mean of those at most `within_mm` short of it."""
     along = points_mm @ direction
     if not len(along):
         raise LandmarkMissing("A part of the bone's surface that is needed is not there.")
-    return points_mm[along >= along.max() - within_mm].mean(axis=0)
+    return points_mm[along >= along.max() - within_mm - _TIE_MM].mean(axis=0)
 
 
 def joint_point(first: Surface, second: Surface) -> np.ndarray:
