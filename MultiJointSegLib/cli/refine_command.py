@@ -10,6 +10,7 @@ import torch
 
 from MultiJointSegLib.annotation.refinement.config import read_refine_config
 from MultiJointSegLib.annotation.refinement.project import Project
+from MultiJointSegLib.annotation.refinement.rounds import run_round
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.stopping import stoppable
 from MultiJointSegLib.cli.terminal import Terminal
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
     config = read_refine_config(Path(arguments.config))
     with terminal.progress() as shown, stoppable(shown, STOPPED) as progress:
         device = torch.device(choose_device(arguments.device, runtime="torch").device)
-        result = Project(output).run_round(config, device, progress, anyway=arguments.anyway)
+        result = run_round(Project(output), config, device, progress, anyway=arguments.anyway)
     data: dict[str, object] = {"exit_code": 0, "output": str(output), "round": result.number, "stopped": result.stopped}
     if result.stopped:
         return Outcome([f"No more cases are asked for: {result.stopped}"], data)

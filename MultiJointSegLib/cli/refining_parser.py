@@ -33,3 +33,10 @@ def add_refining_commands(command: Command, devices: tuple[str, ...]) -> None:
     review.add_argument("--case", help="name of the case that you have open")
     review.add_argument("--labels", metavar="FILE", help="corrected label map, with 'correct'")
     review.add_argument("--note", default="", help="for the history")
+    review.add_argument("--version", type=int, default=0, help="version that you saw, with 'accept' and the others")
+    review.add_argument(
+        "--second", action="store_true", help="with 'next': a case that another reader decided on, as it was proposed"
+    )
+    review.add_argument(
+        "--into", metavar="FOLDER", help="with 'next': write image.nii and labels.nii there, with your draft if any"
+    )

@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from MultiJointSegLib.annotation.refinement.agreement import reader_agreement
+from MultiJointSegLib.annotation.refinement.drafts import find_draft
+from MultiJointSegLib.annotation.refinement.facts import case_joint
 from MultiJointSegLib.annotation.refinement.project import Project
-from MultiJointSegLib.annotation.refinement.reviewing import decide, held_lock, next_case
+from MultiJointSegLib.annotation.refinement.reviewing import (
+    Assignment,
+    decide,
+    held_lock,
+    next_case,
+    second_reading,
+)
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.reading import read_label_map, read_volume
+from MultiJointSegLib.imaging.writing import write_volume
 
 _KINDS: dict[str, Any] = {"accept": "accepted", "correct": "corrected", "reject": "rejected", "skip": "skipped"}
 
@@ -31,7 +41,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:  # noqa: 
     if not arguments.reader:
         raise InputError(f"'{arguments.action}' needs --reader, your name or initials for the history.")
     if arguments.action == "next":
-        return _next(project, arguments.reader)
+        return _next(project, arguments)
     if not arguments.case:
         raise InputError(f"'{arguments.action}' needs --case, the name of the case that you have open.")
     return _decide(project, arguments)
@@ -62,10 +72,14 @@ def _agreement(project: Project) -> Outcome:
     )
 
 
-def _next(project: Project, who: str) -> Outcome:
-    assignment = next_case(project, who)
+def _next(project: Project, arguments: argparse.Namespace) -> Outcome:
+    who = arguments.reader
+    assignment = second_reading(project, who) if arguments.second else next_case(project, who)
     if assignment is None:
-        return Outcome(["No case waits, or other readers have all of them open."], {"exit_code": 0, "case": None})
+        said = "No case waits, or other readers have all of them open."
+        if arguments.second:
+            said = "No case waits for a second reading by you, or other readers have all of them open."
+        return Outcome([said], {"exit_code": 0, "case": None})
     entry = assignment.entry
     name = assignment.case.name
     slices = ", ".join(map(str, entry.slices)) or "none"
@@ -76,8 +90,31 @@ def _next(project: Project, who: str) -> Outcome:
         f"Then: multijointseg review {project.folder} accept --reader {who} --case {name}",
         f"  or: multijointseg review {project.folder} correct --reader {who} --case {name} --labels FILE",
     ]
-    data = {"case": asdict(entry), "image": str(assignment.image), "labels": str(assignment.labels)}
+    data: dict[str, object] = {
+        "case": asdict(entry),
+        "joint": case_joint(assignment.case),
+        "version": assignment.version,
+        "image": str(assignment.image),
+        "labels": str(assignment.labels),
+        "draft": False,
+    }
+    if arguments.into:
+        data["draft"] = _write_copies(assignment, Path(arguments.into))
     return Outcome(lines, {"exit_code": 0, **data})
+
+
+def _write_copies(assignment: Assignment, folder: Path) -> bool:
+    """Write image and labels, not compressed, so that they load at once; returns whether they hold a draft."""
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}; give one that exists.")
+    draft = find_draft(assignment.case, assignment.lock.who, assignment.version)
+    try:
+        write_volume(read_volume(assignment.image), folder / "image.nii")
+        write_volume(read_label_map(draft or assignment.labels), folder / "labels.nii")
+    except BaseException:
+        assignment.case.give_back(assignment.lock)  # who cannot see a case does not keep it
+        raise
+    return draft is not None
 
 
 def _decide(project: Project, arguments: argparse.Namespace) -> Outcome:
@@ -87,6 +124,6 @@ def _decide(project: Project, arguments: argparse.Namespace) -> Outcome:
         case.give_back(lock)
         return Outcome([f"{case.name} was given back."], {"exit_code": 0, "case": case.name})
     labels = Path(arguments.labels) if arguments.labels else None
-    version = decide(case, lock, _KINDS[arguments.action], labels, note=arguments.note)
+    version = decide(case, lock, _KINDS[arguments.action], labels, note=arguments.note, version=arguments.version)
     said = f"{case.name} is {_KINDS[arguments.action]} (version {version})."
     return Outcome([said], {"exit_code": 0, "case": case.name, "version": version})

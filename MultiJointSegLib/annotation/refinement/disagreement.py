@@ -22,6 +22,8 @@ class CaseEvidence:
         1 - Dice of each bone.
     slice_disagreement : dict of int to float
         The same as `disagreement` for each slice (index along the stack) in which either shows a bone.
+    slice_middles : dict of int to (float, float)
+        Row and column of the middle of the pixels that differ, for each slice in which any does.
     entropy : float
         Mean entropy of the prediction, in nats, over the voxels that labels or prediction call bone.
     variance : float
@@ -37,6 +39,7 @@ class CaseEvidence:
     entropy: float = 0.0
     variance: float = 0.0
     features: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    slice_middles: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -80,6 +83,23 @@ def compare_labels(
     return by_bone, by_slice
 
 
+def differing_middles(labels: np.ndarray, prediction: np.ndarray, values: list[int]) -> dict[int, tuple[float, float]]:
+    """Where a person should look: row and column of the middle of what differs, by slice.
+
+    Parameters
+    ----------
+    labels, prediction : integer ndarrays of shape (s, h, w)
+    values : list of int
+        Label values that are looked at; others count as background.
+    """
+    a, b = (np.where(np.isin(stack, values), stack, 0) for stack in (labels, prediction))
+    found = {}
+    for index in np.flatnonzero((a != b).any(axis=(1, 2))).tolist():
+        row, column = np.argwhere(a[index] != b[index]).mean(axis=0)
+        found[index] = (float(row), float(column))
+    return found
+
+
 def gather_case(name: str, labels: np.ndarray, probabilities: list[np.ndarray], bones: dict[str, int]) -> CaseEvidence:
     """Evidence of a case.
 
@@ -114,4 +134,5 @@ def gather_case(name: str, labels: np.ndarray, probabilities: list[np.ndarray], 
         slice_disagreement=by_slice,
         entropy=entropy,
         variance=variance,
+        slice_middles=differing_middles(labels, prediction, list(bones.values())),
     )

@@ -28,8 +28,17 @@ def case_image(case: CaseStore) -> Path:
     InputError
         If its note is missing or spoiled.
     """
+    return Path(_fact(case, "image"))
+
+
+def case_joint(case: CaseStore) -> str:
+    """Key of the joint that a case shows; raises as `case_image`."""
+    return _fact(case, "joint")
+
+
+def _fact(case: CaseStore, key: str) -> str:
     path = case.folder / FACTS_FILE
     try:
-        return Path(json.loads(path.read_text(encoding="utf-8"))["image"])
+        return str(json.loads(path.read_text(encoding="utf-8"))[key])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read; run 'refine' again to have it written.") from error

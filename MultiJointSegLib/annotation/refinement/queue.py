@@ -27,6 +27,10 @@ class QueueEntry:
         Disagreement of each bone.
     slices : list of int
         The canonical slices that disagree most, worst first.
+    slice_disagreement : list of float
+        Of each of these slices.
+    points_mm : list of list of float
+        Middle of what disagrees in each of these slices, LPS mm; empty in queues of earlier versions.
     entropy, variance : float
     """
 
@@ -34,6 +38,8 @@ class QueueEntry:
     disagreement: float
     bones: dict[str, float] = field(default_factory=dict)
     slices: list[int] = field(default_factory=list)
+    slice_disagreement: list[float] = field(default_factory=list)
+    points_mm: list[list[float]] = field(default_factory=list)
     entropy: float = 0.0
     variance: float = 0.0
 

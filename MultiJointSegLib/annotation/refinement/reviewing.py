@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from MultiJointSegLib import anatomy
+from MultiJointSegLib.annotation.refinement.drafts import drop_draft
 from MultiJointSegLib.annotation.refinement.facts import case_image
-from MultiJointSegLib.annotation.refinement.history import EventKind
+from MultiJointSegLib.annotation.refinement.history import REVIEWED, Event, EventKind
 from MultiJointSegLib.annotation.refinement.locks import CaseLock, read_lock
 from MultiJointSegLib.annotation.refinement.project import Project
 from MultiJointSegLib.annotation.refinement.queue import QueueEntry
 from MultiJointSegLib.annotation.refinement.store import LOCK_FILE, CaseStore
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.reading import read_label_map
+from MultiJointSegLib.imaging.reordering import reordered
 from MultiJointSegLib.imaging.volume import Volume
 
 
@@ -31,7 +34,9 @@ class Assignment:
         Why it is asked for.
     image : Path
     labels : Path
-        The version that counts now; to be copied, never written to.
+        The version that the reader gets to see; to be copied, never written to.
+    version : int
+        Its number.
     """
 
     case: CaseStore
@@ -39,6 +44,7 @@ class Assignment:
     entry: QueueEntry
     image: Path
     labels: Path
+    version: int
 
 
 def next_case(project: Project, who: str) -> Assignment | None:
@@ -50,8 +56,44 @@ def next_case(project: Project, who: str) -> Assignment | None:
     return None
 
 
-def open_case(project: Project, entry: QueueEntry, who: str) -> Assignment | None:
+def second_reading(project: Project, who: str) -> Assignment | None:
+    """Open a case of the queue that others decided on and this reader did not; None where there is none.
+
+    The reader sees what the first one saw, the proposal, so that the two readings do not depend on each other.
+    """
+    for entry in project.queue().entries:
+        case = project.case(entry.case)
+        history = case.history()
+        readers = {event.who for event in history if event.kind in REVIEWED}
+        seen = first_proposal_seen(history)
+        if readers and who not in readers and seen:
+            assignment = open_case(project, entry, who, version=seen)
+            if assignment is not None:
+                return assignment
+    return None
+
+
+def first_proposal_seen(history: Sequence[Event]) -> int:
+    """Version of the newest proposal before anybody decided; 0 where there is none."""
+    version = 0
+    for event in history:
+        if event.kind in REVIEWED:
+            break
+        if event.kind == "proposed":
+            version = event.version
+    return version
+
+
+def open_case(project: Project, entry: QueueEntry, who: str, *, version: int = 0) -> Assignment | None:
     """Open a case for a reader; None while another has it.
+
+    Parameters
+    ----------
+    project : Project
+    entry : QueueEntry
+    who : str
+    version : int
+        Of the labels that the reader gets to see; the one that counts now if 0.
 
     Raises
     ------
@@ -67,7 +109,8 @@ def open_case(project: Project, entry: QueueEntry, who: str) -> Assignment | Non
     lock = case.take(who)
     if lock is None:
         return None
-    return Assignment(case, lock, entry, image, case.labels_path(case.state().version))
+    version = version or case.state().version
+    return Assignment(case, lock, entry, image, case.labels_path(version), version)
 
 
 def held_lock(case: CaseStore, who: str) -> CaseLock:
@@ -85,7 +128,9 @@ def held_lock(case: CaseStore, who: str) -> CaseLock:
     return lock
 
 
-def decide(case: CaseStore, lock: CaseLock, kind: EventKind, labels: Path | None = None, *, note: str = "") -> int:
+def decide(
+    case: CaseStore, lock: CaseLock, kind: EventKind, labels: Path | None = None, *, note: str = "", version: int = 0
+) -> int:
     """Store a decision; corrected labels are checked against the version they were drawn over.
 
     Parameters
@@ -97,6 +142,8 @@ def decide(case: CaseStore, lock: CaseLock, kind: EventKind, labels: Path | None
     labels : Path, optional
         Label map with the catalog's values.
     note : str
+    version : int
+        The version that the reader saw; the one that counts now if 0.
 
     Returns
     -------
@@ -109,7 +156,10 @@ def decide(case: CaseStore, lock: CaseLock, kind: EventKind, labels: Path | None
         If the labels cannot be read, lie on another grid or hold other values, or the case is no longer the reader's.
     """
     drawn = None if labels is None else checked_labels(case, read_label_map(labels), labels.name)
-    return case.submit(lock, kind, drawn, note=note)
+    decided = case.submit(lock, kind, drawn, note=note, version=version)
+    if drawn is not None and version:
+        drop_draft(case, lock.who, version)
+    return decided
 
 
 def checked_labels(case: CaseStore, drawn: Volume, name: str) -> Volume:
@@ -123,6 +173,8 @@ def checked_labels(case: CaseStore, drawn: Volume, name: str) -> Volume:
     if not values:
         raise InputError(f"{name} holds no bone; reject the case if its labels cannot be mended.")
     standing = read_label_map(case.labels_path(case.state().version))
+    if not drawn.geometry.same_grid(standing.geometry):
+        drawn = reordered(drawn, standing.geometry) or drawn
     if not drawn.geometry.same_grid(standing.geometry):
         raise InputError(f"{name} lies on another grid than the labels of '{case.name}'; draw on its image.")
     return drawn.with_array(drawn.array.astype(np.uint8))

@@ -132,7 +132,9 @@ class CaseStore:
             raise InputError(f"'{self.name}' was {state.status} by '{state.reader}'; nothing is proposed over it.")
         return self._add("proposed", PROGRAM, labels, note)
 
-    def submit(self, lock: CaseLock, kind: EventKind, labels: Volume | Path | None = None, *, note: str = "") -> int:
+    def submit(
+        self, lock: CaseLock, kind: EventKind, labels: Volume | Path | None = None, *, note: str = "", version: int = 0
+    ) -> int:
         """Store a reader's decision and give the case back.
 
         Parameters
@@ -143,6 +145,9 @@ class CaseStore:
             "corrected" (with labels), "accepted", "rejected" or "skipped" (about the version that counts now).
         labels : Volume or Path, optional
             Label map on the image's grid, or a .nii.gz file of one.
+        note : str
+        version : int
+            The version that the reader saw, without labels; the one that counts now if 0.
 
         Returns
         -------
@@ -163,7 +168,9 @@ class CaseStore:
         if labels is not None:
             version = self._add(kind, lock.who, labels, note)
         else:
-            version = self.state().version
+            if version:
+                self.labels_path(version)  # says so where it is missing
+            version = version or self.state().version
             self._tell(kind, lock.who, version, note=note)
         release_lock(lock)
         return version

@@ -13,6 +13,7 @@ from MultiJointSegLib.annotation.refinement.agreement import reader_agreement
 from MultiJointSegLib.annotation.refinement.config import read_refine_config
 from MultiJointSegLib.annotation.refinement.project import Project
 from MultiJointSegLib.annotation.refinement.reviewing import decide, held_lock, next_case
+from MultiJointSegLib.annotation.refinement.rounds import run_round
 from MultiJointSegLib.errors import CancelledError, InputError
 from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.volume import Volume
@@ -59,14 +60,14 @@ def test_the_wrong_label_comes_first_and_is_mended(
 ) -> None:
     config = read_refine_config(make_dataset(4))
     project = Project(tmp_path / "work")
-    first = project.run_round(config, CPU)
+    first = run_round(project, config, CPU)
     assert first.queue.entries[0].case == "knee_3"
     assert first.queue.entries[0].disagreement > 0.8
     assert first.queue.entries[1].disagreement < 0.35
     assert len(first.queue.entries) == 2
 
     with pytest.raises(InputError, match="2 cases of round 1 still wait"):
-        project.run_round(config, CPU)
+        run_round(project, config, CPU)
 
     assignment = next_case(project, "AB")
     assert assignment.case.name == "knee_3"
@@ -82,7 +83,7 @@ def test_the_wrong_label_comes_first_and_is_mended(
     assert reviewed == 2
     assert min(closeness) < 0.2 < max(closeness) == 1.0
 
-    second = project.run_round(config, CPU)
+    second = run_round(project, config, CPU)
     assert second.number == 2
     assert len(second.queue.entries) == 1  # the total budget is 3
     states = {case.name: case.state() for case in project.cases()}
@@ -94,7 +95,7 @@ def test_the_wrong_label_comes_first_and_is_mended(
 
     assignment = next_case(project, "AB")
     decide(assignment.case, assignment.lock, "rejected")
-    done = project.run_round(config, CPU)
+    done = run_round(project, config, CPU)
     assert "budget of 3" in done.stopped
 
 
@@ -112,7 +113,7 @@ def test_no_case_is_judged_by_a_network_that_trained_on_it(
         return original(examination, trained, config, folder)
 
     monkeypatch.setattr(judging, "_judge", watch)
-    Project(tmp_path / "work").run_round(read_refine_config(make_dataset(5)), CPU)
+    run_round(Project(tmp_path / "work"), read_refine_config(make_dataset(5)), CPU)
     assert sorted({name for name, _ in judged}) == [f"knee_{i}" for i in range(5)]
     assert all(name not in names and names for name, names in judged)
 
@@ -135,13 +136,13 @@ def test_an_interrupted_round_goes_on_with_the_labels_it_began_with(
     judging._judge = lambda *_: Impatient().report(1.0, "stopped")
     try:
         with pytest.raises(CancelledError):
-            project.run_round(config, CPU)
+            run_round(project, config, CPU)
     finally:
         judging._judge = judge
     case = project.case("knee_0")
     case.submit(case.take("AB"), "corrected", make_labels(5))  # while the round is not finished
     plan = json.loads((project.folder / "rounds" / "001" / "round.json").read_text())
-    result = project.run_round(config, CPU)
+    result = run_round(project, config, CPU)
     assert result.number == 1
     assert plan["knee_0"] == {"version": 1, "status": "proposed"}
     assert case.state().version == 2
@@ -151,7 +152,7 @@ def test_an_interrupted_round_goes_on_with_the_labels_it_began_with(
 def test_a_real_round_trains_networks(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
     config = read_refine_config(make_dataset(4))
     project = Project(tmp_path / "work")
-    result = project.run_round(config, CPU)
+    result = run_round(project, config, CPU)
     assert {entry.case for entry in result.queue.entries} <= {f"knee_{i}" for i in range(4)}
     assert all(0 <= entry.disagreement <= 1 for entry in result.queue.entries)
     assert (project.folder / "rounds" / "001" / "without_part_2_network_1").is_dir()
@@ -171,7 +172,7 @@ def test_labels_of_another_grid_or_with_unknown_values_are_refused(
     perfect_networks: list[list[str]],
 ) -> None:  # fmt: skip
     project = Project(tmp_path / "work")
-    project.run_round(read_refine_config(make_dataset(4)), CPU)
+    run_round(project, read_refine_config(make_dataset(4)), CPU)
     assignment = next_case(project, "AB")
     labels = make_labels()
     wrong = {
@@ -208,7 +209,7 @@ def test_a_queue_edited_by_hand(
     said: str,
 ) -> None:
     project = Project(tmp_path / "work")
-    project.run_round(read_refine_config(make_dataset(4)), CPU)
+    run_round(project, read_refine_config(make_dataset(4)), CPU)
     path = project.folder / "rounds" / "001" / "queue.json"
     content = json.loads(path.read_text())
     content["entries"].reverse()
@@ -222,7 +223,7 @@ def test_a_queue_edited_by_hand(
 
 def test_a_gone_image_is_told(make_dataset: Callable[[int], Path], tmp_path: Path, perfect_networks: list) -> None:
     project = Project(tmp_path / "work")
-    project.run_round(read_refine_config(make_dataset(4)), CPU)
+    run_round(project, read_refine_config(make_dataset(4)), CPU)
     (tmp_path / "image_3.nii.gz").unlink()
     with pytest.raises(InputError, match="The image of 'knee_3' is gone"):
         next_case(project, "AB")

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from MultiJointSegLib.annotation.refinement import judging
+from MultiJointSegLib.annotation.refinement.drafts import find_draft, save_draft
+from MultiJointSegLib.annotation.refinement.store import CaseStore
 from MultiJointSegLib.cli.main import main
+from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
 
@@ -94,3 +98,67 @@ def test_what_is_missing_is_said(
 def test_a_folder_that_is_not_there(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
     code, _, err = command("review", tmp_path / "nowhere", "status")
     assert (code, "There is no folder" in err) == (2, True)
+
+
+def test_a_second_reader_sees_the_proposal_and_a_draft_comes_back(
+    make_dataset: Callable[[int], Path],
+    make_labels: Callable[..., Volume],
+    tmp_path: Path,
+    blind_networks: None,
+    command: Callable[..., tuple[int, str, str]],
+) -> None:
+    work, into = tmp_path / "work", tmp_path / "into"
+    into.mkdir()
+    assert command("refine", make_dataset(4), "-o", work, "--device", "cpu")[0] == 0
+    assert "No case waits for a second" in command("review", work, "next", "--reader", "CD", "--second")[1]
+
+    def take(reader: str, *more: str) -> dict:
+        return json.loads(command("review", work, "next", "--reader", reader, "--into", into, *more, "--json")[1])
+
+    answer = take("AB")
+    assert (answer["case"]["case"], answer["version"], answer["draft"], answer["joint"]) == ("knee_0", 1, False, "knee")
+    assert (
+        len(answer["case"]["points_mm"]) == len(answer["case"]["slices"]) == len(answer["case"]["slice_disagreement"])
+    )
+    proposed = read_label_map(into / "labels.nii").array
+    # The balls differ from nothing at all, so the middle of what differs is the middle of the balls in the slice.
+    point = np.array(answer["case"]["points_mm"][0])
+    assert abs(point[1] - 40) < 2.5
+    case = CaseStore(work / "cases" / "knee_0")
+    save_draft(case, "AB", 1, make_labels(3))
+    assert command("review", work, "return", "--reader", "AB", "--case", "knee_0")[0] == 0
+    assert take("AB")["draft"]
+    assert np.array_equal(read_label_map(into / "labels.nii").array, make_labels(3).array)
+    flipped = make_labels(3)
+    geometry = replace(
+        flipped.geometry, origin_mm=(0.0, 0.0, 78.0), direction=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
+    )
+    write_volume(Volume(flipped.array[::-1], geometry), tmp_path / "drawn.nii.gz")
+    arguments = ("--case", "knee_0", "--version", "1")
+    drawn = ("--labels", tmp_path / "drawn.nii.gz")
+    assert command("review", work, "correct", "--reader", "AB", *arguments, *drawn)[0] == 0
+    assert find_draft(case, "AB", 1) is None
+    assert np.array_equal(read_label_map(case.labels_path(2)).array, flipped.array)
+
+    assert take("CD", "--second")["version"] == 1
+    assert np.array_equal(read_label_map(into / "labels.nii").array, proposed)
+    assert command("review", work, "accept", "--reader", "CD", *arguments)[0] == 0
+    _, out, _ = command("review", work, "agreement", "--json")
+    (found,) = json.loads(out)["agreement"]
+    assert found["readers"] == ["AB", "CD"]
+    assert found["bone_dice"]["femur"] < 1
+    assert take("CD", "--second")["case"] is None
+
+
+def test_a_case_that_cannot_be_shown_is_not_kept(
+    make_dataset: Callable[[int], Path],
+    tmp_path: Path,
+    blind_networks: None,
+    command: Callable[..., tuple[int, str, str]],
+) -> None:
+    work = tmp_path / "work"
+    command("refine", make_dataset(4), "-o", work, "--device", "cpu")
+    (tmp_path / "image_0.nii.gz").write_bytes(b"spoiled")
+    assert command("review", work, "next", "--reader", "AB", "--into", tmp_path)[0] == 2
+    assert CaseStore(work / "cases" / "knee_0").state().taken_by == ""
+    assert command("review", work, "next", "--reader", "AB", "--into", tmp_path / "nowhere")[0] == 2
