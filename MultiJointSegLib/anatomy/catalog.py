@@ -54,6 +54,8 @@ class Joint:
     bones: tuple[Bone, ...]
     modalities: tuple[str, ...]
     name: str
+    both_sides: bool
+    """Whether an examination usually shows the left and the right one, so that both are kept."""
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -82,7 +84,7 @@ def _catalog() -> _Catalog:
         for k, b in data["bones"].items()
     }
     joints = {
-        k: Joint(k, tuple(bones[name] for name in j["bones"]), tuple(j["modalities"]), j["name"])
+        k: Joint(k, tuple(bones[name] for name in j["bones"]), tuple(j["modalities"]), j["name"], bool(j["both_sides"]))
         for k, j in data["joints"].items()
     }
     return _Catalog(code(data["category"]), {k: code(s) for k, s in data["sides"].items()}, bones, joints)

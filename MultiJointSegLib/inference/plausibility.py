@@ -51,11 +51,13 @@ def implausible_bones(joint: Joint, volumes_ml: Mapping[str, float]) -> dict[str
         if volume <= 0:
             why = " It may not be ossified yet or lie outside the image." if limits and limits.optional else ""
             problems[bone.key] = f"No {bone.name.lower()} was found.{why}"
-        elif limits and not limits.minimum_ml <= volume <= limits.maximum_ml:
-            problems[bone.key] = (
-                f"The {bone.name.lower()} measures {volume:.3g} ml, outside the plausible range of "
-                f"{limits.minimum_ml:g} to {limits.maximum_ml:g} ml: check it."
-            )
+        elif limits:
+            maximum_ml = limits.maximum_ml * (2 if joint.both_sides else 1)
+            if not limits.minimum_ml <= volume <= maximum_ml:
+                problems[bone.key] = (
+                    f"The {bone.name.lower()} measures {volume:.3g} ml, outside the plausible range of "
+                    f"{limits.minimum_ml:g} to {maximum_ml:g} ml: check it."
+                )
     return problems
 
 

@@ -8,8 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from MultiJointSegLib.inference.closing import close_mask
-
-_ALL_26_NEIGHBORS = np.ones((3, 3, 3), bool)
+from MultiJointSegLib.inference.pieces import bone_pieces
 
 Box = tuple[slice, slice, slice]
 
@@ -25,7 +24,7 @@ class CleanedClasses:
     boxes : dict of int to tuple of 3 slice
         Bounding box of each class that is not empty.
     removed_voxels, added_voxels : dict of int to int
-        Per class: voxels of smaller components taken away; voxels of closed gaps and filled holes.
+        Per class: voxels of smaller components taken away; voxels of bridges, closed gaps and filled holes.
     """
 
     classes: np.ndarray
@@ -35,9 +34,14 @@ class CleanedClasses:
 
 
 def clean_classes(
-    classes: np.ndarray, spacing_mm: tuple[float, float, float], *, count: int, closing_radius_mm: float
+    classes: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    *,
+    count: int,
+    closing_radius_mm: float,
+    both_sides: bool = False,
 ) -> CleanedClasses:
-    """Keep the largest component of each class, close its gaps and fill its holes.
+    """Keep the largest component of each class with the large ones near it, close gaps and fill holes.
 
     Parameters
     ----------
@@ -49,6 +53,8 @@ def clean_classes(
         Number of classes 1..count.
     closing_radius_mm : float
         Radius of the closing ball; 0 for none.
+    both_sides : bool
+        Keep the other side's bone as well (see `bone_pieces`).
 
     Returns
     -------
@@ -56,23 +62,26 @@ def clean_classes(
 
     Notes
     -----
-    Components are 26-connected, so that a thin plate such as the scapula's blade stays in one piece. Gaps and holes
+    Components are 26-connected, so that a thin plate such as the scapula's blade stays in one piece. Gaps, also those
+    between the pieces that are kept, and holes
     are filled from the background only: a bone never takes voxels of another, and what two bones claim stays
     background, so that the order of the classes does not matter. The largest component, then closing with a ball,
-    follows Boutillon et al. 2022, DOI 10.1016/j.media.2022.102556; the radius in millimeters is our own choice,
-    for voxels that are not cubes.
+    follows Boutillon et al. 2022, DOI 10.1016/j.media.2022.102556; the pieces near it, and the radius in millimeters
+    for voxels that are not cubes, are our own choice.
     """
     largest, removed = np.zeros_like(classes), {}
     boxes: dict[int, Box] = {}
+    bridges: dict[int, np.ndarray] = {}
     for index, box in enumerate(ndimage.find_objects(classes, max_label=count), start=1):
         removed[index] = 0
         if box is None:
             continue
         mask = classes[box] == index
-        kept = largest_component(mask)
-        removed[index] = int(np.count_nonzero(mask)) - int(np.count_nonzero(kept))
-        largest[box][kept] = index
+        kept = bone_pieces(mask, spacing_mm, both_sides=both_sides)
+        removed[index] = int(np.count_nonzero(mask & ~kept))
+        largest[box][kept & mask] = index
         tight = ndimage.find_objects(kept.view(np.uint8))[0]
+        bridges[index] = (kept & ~mask)[tight]
         k, j, i = (slice(o.start + t.start, o.start + t.stop) for o, t in zip(box, tight, strict=True))
         boxes[index] = (k, j, i)
 
@@ -80,7 +89,7 @@ def clean_classes(
     claims = np.zeros(classes.shape, np.uint8)
     for index, box in boxes.items():
         mask = largest[box] == index
-        filled = fill_holes(close_mask(mask, closing_radius_mm, spacing_mm)) & (largest[box] == 0)
+        filled = fill_holes(close_mask(mask | bridges[index], closing_radius_mm, spacing_mm)) & (largest[box] == 0)
         claims[box] += filled
         added[index] = filled
     result = largest.copy()
@@ -91,23 +100,6 @@ def clean_classes(
         result[box][own] = index
         added_voxels[index] = int(np.count_nonzero(own))
     return CleanedClasses(result, boxes, removed, added_voxels)
-
-
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """Largest 26-connected component of a mask (k, j, i); the first in array order of equally large ones.
-
-    Returns
-    -------
-    bool ndarray of the same shape
-        Empty where the mask is. The input is left untouched.
-    """
-    components, number = ndimage.label(mask, _ALL_26_NEIGHBORS)
-    if number <= 1:
-        return np.array(mask, bool)
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
-    kept: np.ndarray = components == int(sizes.argmax())
-    return kept
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:

@@ -163,7 +163,13 @@ class Segmenter:
         with _timed(timings, "clean"):
             progress.report(0.87, "Cleaning the bones")
             radius = self.bundle.manifest.segmentation.closing_radius_mm
-            cleaned = clean_classes(classes, volume.spacing_mm[::-1], count=len(bones), closing_radius_mm=radius)
+            cleaned = clean_classes(
+                classes,
+                volume.spacing_mm[::-1],
+                count=len(bones),
+                closing_radius_mm=radius,
+                both_sides=anatomy.joint(key).both_sides,
+            )
         with _timed(timings, "evidence"):
             evidence = gather_evidence(cleaned, bones, stack, slices.grid, ProgressSpan(progress, 0.92, 1.0))
         warnings += self._runner.warnings

@@ -221,7 +221,13 @@ def propose_labels(examination: Examination, judgment: Judgment, config: Learnin
     mean = np.mean([predict_slices(n, cut.images, examination.joint) for n in judgment.networks], axis=0)
     classes, _ = cut.grid.argmax_to_native(mean.astype(np.float32))
     bones = anatomy.joint(examination.joint).bones
-    cleaned = clean_classes(classes, image.spacing_mm[::-1], count=len(bones), closing_radius_mm=_CLOSING_MM)
+    cleaned = clean_classes(
+        classes,
+        image.spacing_mm[::-1],
+        count=len(bones),
+        closing_radius_mm=_CLOSING_MM,
+        both_sides=anatomy.joint(examination.joint).both_sides,
+    )
     labeled = {bone.key for bone in examination.bones}
     table = np.array([0, *(bone.label if bone.key in labeled else 0 for bone in bones)], np.uint8)
     return image.with_array(table[cleaned.classes])

@@ -54,5 +54,11 @@ def predict_labels(
     classes, _ = slices.grid.argmax_to_native(np.concatenate(parts))
     bones = anatomy.joint(joint).bones
     radius = SegmentationSettings().closing_radius_mm
-    cleaned = clean_classes(classes, volume.spacing_mm[::-1], count=len(bones), closing_radius_mm=radius)
+    cleaned = clean_classes(
+        classes,
+        volume.spacing_mm[::-1],
+        count=len(bones),
+        closing_radius_mm=radius,
+        both_sides=anatomy.joint(joint).both_sides,
+    )
     return label_volume(cleaned, bones, volume.geometry)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from MultiJointSegLib.inference.closing import ball_offsets, close_mask
-from MultiJointSegLib.inference.postprocess import clean_classes, fill_holes, largest_component
+from MultiJointSegLib.inference.postprocess import clean_classes, fill_holes
 
 ISO = (1.0, 1.0, 1.0)
 
@@ -56,20 +56,6 @@ def test_ball_is_an_ellipsoid_of_voxels():
     assert len(ball_offsets(1.0, ISO)) == 7
     assert len(ball_offsets(1.0, (2.0, 1.0, 0.5))) == 7  # 5 along i, 2 along j, 0 along k
     assert len(ball_offsets(0.0, ISO)) == 1
-
-
-def test_largest_component_is_kept_and_the_input_untouched():
-    mask = ball((20, 20, 30), (10, 10, 8), 5) | ball((20, 20, 30), (10, 10, 24), 3)
-    before = mask.copy()
-    np.testing.assert_array_equal(largest_component(mask), ball((20, 20, 30), (10, 10, 8), 5))
-    np.testing.assert_array_equal(mask, before)
-    assert not largest_component(np.zeros((3, 3, 3), bool)).any()
-
-
-def test_components_touch_over_corners():
-    mask = np.zeros((4, 4, 4), bool)
-    mask[0, 0, 0] = mask[1, 1, 1] = mask[2, 2, 2] = True
-    np.testing.assert_array_equal(largest_component(mask), mask)
 
 
 def test_holes_are_filled_and_bays_are_not():
