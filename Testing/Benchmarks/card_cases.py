@@ -149,8 +149,8 @@ def must_be_refused(data: Path | None, *, others: int, first_seed: int, hips: in
         return
     for echo in ("echo1", "echo5"):
         knee = read_volume(data / "knee" / "mese_dicom" / echo)
-        # Two fifths of an adult's knee would be that of an infant; these are nobody's.
-        for scale in (0.1, 0.2, 2.5, 10.0):
+        # At two fifths an adult's knee has the size of an infant's, but not its shape: the hardest of these to refuse.
+        for scale in (0.2, 0.4, 2.5, 10.0):
             spacing = tuple(scale * s for s in knee.spacing_mm)
             grid = dataclasses.replace(knee.geometry, spacing_mm=spacing)
             yield "wrong scale", f"knee, {echo}, {scale:g} times", dataclasses.replace(knee, geometry=grid)
