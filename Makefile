@@ -3,6 +3,8 @@ PYTHON ?= python3
 TORCH  ?= torch==2.13.0+cpu
 INPUT  ?=
 SHAPES ?=
+SIZES  ?= 256x256x24
+STEPS  ?= 10000
 OUT    ?= demo
 
 VENV  := .venv
@@ -26,12 +28,12 @@ lint: $(VENV)/.tested ## Check style and types.
 format: $(VENV)/.tested ## Rewrite the sources in the project's style.
 	$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
 
-bench: $(VENV)/.installed ## Time the main job on a phantom of each joint; the table goes to runs/benchmark.json.
-	$(BIN)/python Testing/Benchmarks/main_job.py -o runs/benchmark.json
+bench: $(VENV)/.installed ## Time the main job on phantoms of SIZES="256x256x24 ..."; the table goes to runs/benchmark.json.
+	$(BIN)/python Testing/Benchmarks/main_job.py --sizes $(SIZES) -o runs/benchmark.json
 
-train: $(VENV)/.training ## Train the shared network on phantoms, and on real bone shapes from SHAPES=folder; results in runs/.
+train: $(VENV)/.training ## Train the shared network (STEPS=10000) on phantoms, and on real bone shapes from SHAPES=folder; results in runs/.
 	$(BIN)/python -m MultiJointSegLib.learning.bank_building runs/bank $(if $(SHAPES),--shapes "$(SHAPES)")
-	$(BIN)/python -m MultiJointSegLib.learning.train_shared runs/shared --bank runs/bank
+	$(BIN)/python -m MultiJointSegLib.learning.train_shared runs/shared --bank runs/bank --steps $(STEPS)
 
 cmake-lists: ## Rewrite the file lists of the CMakeLists from the tree.
 	$(PYTHON) Testing/cmake_lists.py
