@@ -9,8 +9,9 @@ from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.stopping import stoppable
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.errors import InputError
-from MultiJointSegLib.evaluation.run import JSON_NAME, REPORT_NAME, mean_dice
-from MultiJointSegLib.evaluation.studies.run import DATA, TABLE_NAME, prepare_study, run_study
+from MultiJointSegLib.evaluation.run import JSON_NAME, REPORT_NAME, Evaluation, mean_dice
+from MultiJointSegLib.evaluation.studies.nnunet import find_nnunet
+from MultiJointSegLib.evaluation.studies.run import DATA, TABLE_NAME, prepare_study, report_study, run_study
 from MultiJointSegLib.inference.device import choose_device
 from MultiJointSegLib.progress import Progress
 
@@ -29,12 +30,19 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
 def _schemes(arguments: argparse.Namespace, output: Path, progress: Progress) -> Outcome:
     device = choose_device(arguments.device, runtime="torch").device
     part = _part(arguments.part)
+    if part[1] > 1 and arguments.nnunet is not None:
+        raise InputError("--nnunet needs the time of a whole scheme; give it to the last command, without --part.")
+    peer = None if arguments.nnunet is None else find_nnunet(arguments.nnunet)
     found = run_study(
-        Path(arguments.config), output, data=_data(arguments), device=device, part=part, progress=progress
+        Path(arguments.config), output, data=_data(arguments), device=device, part=part, peer=peer, progress=progress
     )
     if found is None:
         line = f"Part {part[0]} of {part[1]} is trained; the same command without --part writes the report."
         return Outcome([line], {"exit_code": 0, "output": str(output)})
+    return _reported(found, output)
+
+
+def _reported(found: Evaluation, output: Path) -> Outcome:
     dice = mean_dice(found)
     lines = [f"{method}: mean Dice {value:.3f}" for method, value in dice.items()]
     lines += [f"Report: {output / REPORT_NAME}", f"Table: {output / TABLE_NAME}", f"Numbers: {output / JSON_NAME}"]
@@ -45,6 +53,11 @@ def _make_data(arguments: argparse.Namespace, output: Path, progress: Progress) 
     _, manifest, found = prepare_study(Path(arguments.config), output, _data(arguments), progress)
     lines = [f"{len(manifest.examinations)} examinations, {len(found)} conditions.", f"Manifests: {output / DATA}"]
     return Outcome(lines, {"exit_code": 0, "output": str(output / DATA), "examinations": len(manifest.examinations)})
+
+
+def _report(arguments: argparse.Namespace, output: Path, progress: Progress) -> Outcome:
+    found = report_study(Path(arguments.config), output, data=_data(arguments), progress=progress)
+    return _reported(found, output)
 
 
 def _part(text: str | None) -> tuple[int, int]:
@@ -65,4 +78,4 @@ def _data(arguments: argparse.Namespace) -> Path | None:
     return folder
 
 
-_STEPS = {"schemes": _schemes, "data": _make_data}
+_STEPS = {"schemes": _schemes, "data": _make_data, "report": _report}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 Command = Callable[[str, str], argparse.ArgumentParser]
 Output = Callable[[argparse.ArgumentParser, str], None]
 
-EXPERIMENT_STEPS = ("schemes", "data")
+EXPERIMENT_STEPS = ("schemes", "data", "report")
 
 
 def add_learning_commands(command: Command, output: Output, devices: tuple[str, ...]) -> None:
@@ -41,10 +41,13 @@ def add_learning_commands(command: Command, output: Output, devices: tuple[str, 
     experiment.add_argument(
         "step",
         choices=EXPERIMENT_STEPS,
-        help="schemes: train, test and report; data: only make the examinations",
+        help="schemes: train, test and report; data: only make the examinations; report: on what is done so far",
     )
     experiment.add_argument("config", metavar="CONFIG", help="study, .toml or .json; see Resources/Experiments")
     experiment.add_argument("-o", "--output", required=True, metavar="OUT", help="folder of the study")
     experiment.add_argument("--data", metavar="DIR", help="folder of the development data, where the study needs it")
     experiment.add_argument("--part", metavar="K/N", help="train only every N-th network from the K-th on, no report")
+    experiment.add_argument(
+        "--nnunet", metavar="PYTHON", help="compare with nnU-Net too: the Python of an environment that has nnunetv2"
+    )
     experiment.add_argument("--device", choices=devices, default="auto", help="where to compute (default: auto)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from MultiJointSegLib.learning.prior import (
 )
 from MultiJointSegLib.learning.sampler import BankData, BatchSource, TrainingData
 from MultiJointSegLib.learning.schemes import RunPlan, build_contrast, build_network, plan_runs, start_from_joint
+from MultiJointSegLib.learning.stopwatch import Stopwatch
 from MultiJointSegLib.learning.temperature_sample import SAMPLE_FILE, temperature_sample
 from MultiJointSegLib.learning.train_shared import AVERAGE_FILE, RECORD_FILE, imagenet_weights
 from MultiJointSegLib.learning.trainer import Trainer
@@ -158,25 +158,24 @@ def _train_run(
     anything: Any = network  # torch's own types know no memory format
     anything.to(data.device, memory_format=torch.channels_last)
     sources = data.sources(plan.joints, plan.settings.seed)
+    stopwatch = Stopwatch()  # learning the shapes is part of the training
     prior = _prior(plan, config, data, folder, ProgressSpan(progress, 0.0, 0.2))
     torch.manual_seed(plan.settings.seed)  # the same whether the prior was trained just now or read
     contrast = build_contrast(plan, network)
     if contrast is not None:
         contrast.to(data.device)
-    started = time.monotonic()
-    trainer = Trainer(network, *sources, plan.settings, run_folder, contrast, prior)
+    trainer = Trainer(network, *sources, plan.settings, run_folder, contrast, prior, stopwatch)
     trainer.run(ProgressSpan(progress, 0.2 if prior else 0.0, 1.0))
     network.load_state_dict(trainer.result)
     if process_index() == 0:
-        _write_run(run_folder, plan, config, data, trainer, time.monotonic() - started)
+        _write_run(run_folder, plan, config, data, trainer)
     wait_for_all()
     return TrainedRun(plan, run_folder, network.eval().cpu())
 
 
-def _write_run(
-    folder: Path, plan: RunPlan, config: LearningConfig, data: _Data, trainer: Trainer, seconds: float
-) -> None:
+def _write_run(folder: Path, plan: RunPlan, config: LearningConfig, data: _Data, trainer: Trainer) -> None:
     """Write the weights, what their temperatures are fitted to, and last the record that says that all is there."""
+    spent = trainer.stopwatch.spent()
     network = trainer.network
     save_file({key: value.cpu().contiguous() for key, value in trainer.result.items()}, folder / AVERAGE_FILE)
     detection = plan.settings.detection_weight > 0
@@ -196,7 +195,8 @@ def _write_run(
         "mask": None if config.input_mask is None else config.input_mask.model_dump(mode="json"),
         "preprocessing": {key: getattr(config.data, key) for key in ("pixel_mm", "minimum_pitch_mm", "neighbor_mm")},
         "steps": trainer.step,
-        "hours": round(seconds / 3600, 4),
+        "hours": round(spent["clock_s"] / 3600, 5),
+        "cpu_hours": round(spent["cpu_s"] / 3600, 5),
         "device": str(data.device),
         "processes": process_count(),
         "threads": torch.get_num_threads(),

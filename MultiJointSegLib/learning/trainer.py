@@ -19,6 +19,7 @@ from MultiJointSegLib.learning.losses import detection_loss, merge_unlabeled, se
 from MultiJointSegLib.learning.prior import AnatomicalPrior
 from MultiJointSegLib.learning.run_log import RunLog
 from MultiJointSegLib.learning.sampler import BatchSource, JointBatch, detection_targets
+from MultiJointSegLib.learning.stopwatch import Stopwatch
 from MultiJointSegLib.learning.training_settings import TrainingSettings, check_settings
 from MultiJointSegLib.learning.validation import Validation, mean_dice
 from MultiJointSegLib.networks.processes import average_gradients, process_count, process_index, summed
@@ -45,6 +46,8 @@ class Trainer:
         Contrastive term, weighed by `settings.contrast_weight`; with weight 0 it is only measured.
     prior : AnatomicalPrior, optional
         Shape term, weighed by `settings.prior_weight`; with weight 0 it is only measured.
+    stopwatch : Stopwatch, optional
+        Running already where what came before belongs to the training; goes on over interruptions.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class Trainer:
         folder: Path,
         contrast: MultiScaleContrast | None = None,
         prior: AnatomicalPrior | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         check_settings(settings, has_validation=validation is not None)
         self.network = network
@@ -89,6 +93,7 @@ class Trainer:
             detection = settings.detection_weight > 0
             self.validation = Validation(validation, list(network.joints), count, size, detection=detection)
         self.step = 0
+        self.stopwatch = stopwatch or Stopwatch()
         folder.mkdir(parents=True, exist_ok=True)
         self._log = RunLog(folder, tensorboard=settings.tensorboard, silent=process_index() > 0)
 
@@ -250,6 +255,7 @@ class Trainer:
             "best_dice": self._best_dice if self._best else None,
             "since_best": self._since_best,
             "settings": asdict(self.settings),
+            "spent": self.stopwatch.spent(),
         }
         save_checkpoint(self.folder / CHECKPOINT_FILE, parts, self._optimizer, facts)
 
@@ -264,6 +270,7 @@ class Trainer:
         if self._best:
             self._best_dice = facts["best_dice"]
         self.step, self._since_best = facts["step"], facts.get("since_best", 0)
+        self.stopwatch.add(facts.get("spent", {}))
         if self.contrast is not None:
             self.contrast.load_state_dict(parts.get("contrast", {}))
         self._train.generator.set_state(parts["generator"][""].cpu())

@@ -122,5 +122,5 @@ def _predict(
 
 def _summary(path: Path) -> dict[str, Any]:
     record = json.loads(path.read_text(encoding="utf-8"))
-    kept = {key: record[key] for key in ("steps", "hours", "device", "threads", "imagenet", "start_from")}
+    kept = {key: record[key] for key in ("steps", "hours", "cpu_hours", "device", "threads", "imagenet", "start_from")}
     return {"run": path.parent.name, "joints": list(record["network"]["joints"]), **kept}

@@ -25,6 +25,8 @@ def study_notes(
     manifest: DatasetManifest,
     found: Sequence[Condition],
     records: Sequence[Mapping[str, Any]],
+    peer: Sequence[Mapping[str, Any]] = (),
+    missing: Sequence[str] = (),
 ) -> tuple[tuple[str, str], ...]:
     """Terms and texts for the report.
 
@@ -35,6 +37,10 @@ def study_notes(
     found : sequence of Condition
     records : sequence of mapping
         Of the cells, see `cell_run.run_cell`.
+    peer : sequence of mapping
+        Of nnU-Net, see `nnunet.run_nnunet`.
+    missing : sequence of str
+        Conditions that are not done.
     """
     counts = {key: len(manifest.select(joint=key)) for key in study.joints}
     notes = [
@@ -45,6 +51,11 @@ def study_notes(
         ("Time", _time(records)),
         ("Computed with", _machine(records)),
     ]
+    if peer:
+        notes.append(("nnU-Net", _peer(study, peer)))
+    if missing:
+        text = f"Not done, and so not scored: {', '.join(missing)}. The same study, run again, goes on there."
+        notes.append(("Unfinished", text))
     fewest = min(sum(len(c.test) for c in found if c.title == title) for title in dict.fromkeys(c.title for c in found))
     if fewest < FEWEST_FOR_SIGNIFICANCE:
         text = (
@@ -95,10 +106,35 @@ def _training(study: StudyConfig) -> str:
 
 def _time(records: Sequence[Mapping[str, Any]]) -> str:
     minutes: dict[str, float] = defaultdict(float)
+    computed: dict[str, float] = defaultdict(float)
     for record in records:
         minutes[record["scheme"]] += sum(60 * run["hours"] for run in record["runs"])
-    each = ", ".join(f"{scheme} {value:.1f}" for scheme, value in minutes.items())
-    return f"Minutes of training: {each}; with predictions {sum(r['minutes'] for r in records):.1f} in all."
+        computed[record["scheme"]] += sum(60 * run["cpu_hours"] for run in record["runs"])
+    each = ", ".join(f"{key} {value:.1f} ({computed[key]:.1f})" for key, value in minutes.items())
+    whole = sum(r["minutes"] for r in records)
+    return f"Minutes of training by the clock (of CPU time): {each}; with predictions {whole:.1f} by the clock in all."
+
+
+def _peer(study: StudyConfig, peer: Sequence[Mapping[str, Any]]) -> str:
+    """What nnU-Net did with its time: few iterations must not be read as a weak method."""
+    used, budgets = ([round(record[key]) for record in peer] for key in ("training_s", "budget_s"))
+    iterations, epochs = [record["iterations"] for record in peer], [record["epochs"] for record in peer]
+    seconds = "seconds of CPU time" if peer[0]["device"] == "cpu" else "seconds"
+    return (
+        f"nnU-Net {peer[0]['version']}, configuration 2d, one network for each joint on the same examinations, with "
+        f"the {seconds} that '{study.schemes[0]}' trained, divided by its joints: {_range(budgets)} given, "
+        f"{_range(used)} used, in which it made {_range(iterations)} iterations of "
+        f"{_range([record['batch_size'] for record in peer])} patches, {_range(epochs)} of the "
+        f"{peer[0]['usual_epochs']} epochs that it usually takes, on {peer[0]['threads']} threads. Planning and "
+        f"preparing took another {_range([round(r['preparing_clock_s']) for r in peer])} s by the clock, segmenting "
+        f"{_range([round(r['predicting_clock_s']) for r in peer])} s. This compares what a small budget buys, not what "
+        "nnU-Net reaches when it is trained to its end."
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _machine(records: Sequence[Mapping[str, Any]]) -> str:

@@ -64,3 +64,35 @@ def a_score() -> Callable:
         return CaseScore(method=method, case=case, subject=subject, bones=bones)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def a_study_file(a_small_knee, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    image, labels = a_small_knee
+    entries = []
+    for n in range(3):
+        noisy = image.array + np.random.default_rng(n).normal(0, 10, image.array.shape)
+        write_volume(image.with_array(noisy.astype(np.int16)), folder / f"knee{n}.nii.gz")
+        write_volume(labels, folder / f"knee{n}_labels.nii.gz")
+        entry = {"image": f"knee{n}.nii.gz", "label": f"knee{n}_labels.nii.gz", "joint": "knee", "subject": f"s{n}"}
+        entries.append(entry)
+    (folder / "dataset.json").write_text(json.dumps({"name": "knees", "examinations": entries}))
+    content = {
+        "name": "Tiny study",
+        "schemes": ["shared_norm", "individual"],
+        "joints": ["knee"],
+        "scored": ["knee"],
+        "manifest": "dataset.json",
+        "design": {"kind": "folds", "folds": 3},
+        "learning": {
+            "network": {"backbone": "unet", "decoder_channels": [8, 8, 8, 8, 8]},
+            "data": {"pixel_mm": 4.0},
+            "training": {
+                "steps": 1, "slices_per_joint": 2, "sizes_px": [32], "warmup_steps": 1, "detection_weight": 0,
+                "bfloat16": False,
+            },
+        },
+    }  # fmt: skip
+    (folder / "study.json").write_text(json.dumps(content))
+    return folder / "study.json"

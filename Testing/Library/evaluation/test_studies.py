@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from MultiJointSegLib import anatomy
@@ -14,7 +13,7 @@ from MultiJointSegLib.evaluation.studies.cell_run import CELL_RECORD
 from MultiJointSegLib.evaluation.studies.config import StudyConfig, read_study
 from MultiJointSegLib.evaluation.studies.datasets import list_hip_mr
 from MultiJointSegLib.evaluation.studies.design import Cell, cell_config, cells, comparisons, conditions
-from MultiJointSegLib.evaluation.studies.run import run_study
+from MultiJointSegLib.evaluation.studies.run import report_study, run_study
 from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.learning.config import parse_strictly
 from MultiJointSegLib.learning.manifest import Examination, read_dataset
@@ -123,43 +122,19 @@ def test_the_studies_that_come_with_it_can_be_planned(name: str) -> None:
     assert study.schemes[0] == "all" and {"individual", "transfer_imagenet", "shared"} < set(study.schemes)
 
 
-@pytest.fixture(scope="module")
-def a_study_file(a_small_knee, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    image, labels = a_small_knee
-    entries = []
-    for n in range(3):
-        noisy = image.array + np.random.default_rng(n).normal(0, 10, image.array.shape)
-        write_volume(image.with_array(noisy.astype(np.int16)), folder / f"knee{n}.nii.gz")
-        write_volume(labels, folder / f"knee{n}_labels.nii.gz")
-        entry = {"image": f"knee{n}.nii.gz", "label": f"knee{n}_labels.nii.gz", "joint": "knee", "subject": f"s{n}"}
-        entries.append(entry)
-    (folder / "dataset.json").write_text(json.dumps({"name": "knees", "examinations": entries}))
-    content = {
-        "name": "Tiny study",
-        "schemes": ["shared_norm", "individual"],
-        "joints": ["knee"],
-        "scored": ["knee"],
-        "manifest": "dataset.json",
-        "design": {"kind": "folds", "folds": 3},
-        "learning": {
-            "network": {"backbone": "unet", "decoder_channels": [8, 8, 8, 8, 8]},
-            "data": {"pixel_mm": 4.0},
-            "training": {
-                "steps": 1, "slices_per_joint": 2, "sizes_px": [32], "warmup_steps": 1, "detection_weight": 0,
-                "bfloat16": False,
-            },
-        },
-    }  # fmt: skip
-    (folder / "study.json").write_text(json.dumps(content))
-    return folder / "study.json"
-
-
 def test_a_whole_study_that_is_stopped_and_goes_on(a_study_file, tmp_path) -> None:
     out = tmp_path / "out"
+    with pytest.raises(InputError, match="No condition of the study"):
+        report_study(a_study_file, out)
     stop = CallbackProgress(lambda *_: None, lambda: len(list(out.glob(f"runs/*/{CELL_RECORD}"))) == 2)
     with pytest.raises(CancelledError):
         run_study(a_study_file, out, progress=stop)
+    sofar = report_study(a_study_file, out)  # a table in spite of the stop: of the first fold
+    assert len({s.case for s in sofar.scores}) == 1 and {s.method for s in sofar.scores} == {
+        "shared_norm",
+        "individual",
+    }
+    assert "Not done, and so not scored: fold2, fold3." in (out / "table.md").read_text()
     done = {path: path.stat().st_mtime_ns for path in out.glob(f"runs/*/{CELL_RECORD}")}
     assert run_study(a_study_file, out, part=(2, 2)) is None
     found = run_study(a_study_file, out)
@@ -172,6 +147,7 @@ def test_a_whole_study_that_is_stopped_and_goes_on(a_study_file, tmp_path) -> No
     assert numbers["title"] == "Tiny study" and len(numbers["cells"]) == 6
     assert all(set(cell["train"]).isdisjoint(cell["test"]) for cell in numbers["cells"])
     table = (out / "table.md").read_text()
+    assert "Not done" not in table
     assert "| individual | **all bones** |" in table and "individual − shared_norm" in table
     page = (out / "report.html").read_text()
     assert "Tiny study" in page and "0.25, before any" in page  # three subjects: no p below 2 / 2^3
