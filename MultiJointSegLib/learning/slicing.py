@@ -9,6 +9,7 @@ from torch import Tensor
 
 from MultiJointSegLib.learning.noise import smooth_noise
 from MultiJointSegLib.learning.tissue_bank import TissueBank
+from MultiJointSegLib.phantom.tissue_map import Tissue
 
 # Columns, rows and normal of each canonical plane as LPS unit vectors (see imaging.canonical).
 _PLANES = torch.tensor(
@@ -33,6 +34,8 @@ class SlicingSettings:
     minimum_neighbor_mm: float = 2.0
     in_plane_shift_mm: float = 25.0
     margin_mm: float = 6.0
+    beyond_map_mm: float = 5.0
+    """Most that a window reaches beyond the map, where there is air; more if the window is larger than the map."""
     elastic_mm: float = 2.0
 
 
@@ -84,6 +87,8 @@ def random_slices(
     in_plane_reach = (axes[:, :2].abs() * half[:, None]).sum(2)
     farthest = settings.in_plane_shift_mm + (in_plane_reach - size * step / 4).clamp(min=0)
     shift = uniform(-1, 1, b, 2) * farthest
+    mirrored = uniform(0, 1, b) < 0.5
+    shift = _inside_map(bank, member, axes, mirrored, shift, size * step / 2 - settings.beyond_map_mm)
     center = middle + axes[:, 2] * depth[:, None] + axes[:, 0] * shift[:, :1] + axes[:, 1] * shift[:, 1:]
 
     offsets = torch.arange(size, device=bank.device) - (size - 1) / 2
@@ -99,11 +104,43 @@ def random_slices(
     zero = torch.zeros_like(thickness)
     across = torch.stack([-neighbor, -thickness / 3, zero, thickness / 3, neighbor], dim=1)
     points = in_plane[:, None] + (across[:, :, None] * axes[:, 2][:, None] + center[:, None])[:, :, None, None]
-    mirrored = uniform(0, 1, b) < 0.5
     x = torch.where(mirrored[:, None, None, None], 2 * middle[:, 0].view(-1, 1, 1, 1) - points[..., 0], points[..., 0])
     points = torch.cat([x[..., None], points[..., 1:]], dim=-1)
     tissue, label = bank.gather(member, points)
-    return TissueSlices(tissue, label[:, 2])
+    outside = _beside_map(bank, member, plane, points)
+    tissue = torch.where(outside, int(Tissue.AIR), tissue)
+    return TissueSlices(tissue, torch.where(outside[:, 2], 0, label[:, 2]))
+
+
+def _inside_map(
+    bank: TissueBank, member: Tensor, axes: Tensor, mirrored: Tensor, shift: Tensor, half_mm: Tensor
+) -> Tensor:
+    """Shifts (b, 2) from the box's middle, limited so that windows of half sizes (b, 2) stay in the map.
+
+    A window larger than the map is shifted to the map's center.
+    """
+    size_mm = (bank.shape_kji[member].flip(1) - 1) * bank.spacing_mm[member][:, None]
+    from_center = (bank.box_low_mm[member] + bank.box_high_mm[member] - size_mm) / 2
+    from_center[:, 0] = torch.where(mirrored, -from_center[:, 0], from_center[:, 0])
+    off_center = (from_center[:, None] * axes[:, :2]).sum(2)
+    room = ((axes[:, :2].abs() * size_mm[:, None] / 2).sum(2) - half_mm).clamp(min=0)
+    return (off_center + shift).clamp(-room, room) - off_center
+
+
+def _beside_map(bank: TissueBank, member: Tensor, plane: Tensor, points_mm: Tensor) -> Tensor:
+    """Whether points (b, ..., 3) lie outside the map within the slice's plane.
+
+    Above and below the map its last slice goes on, as an examination's last slice does for its neighbors; to the
+    sides that would draw out bones and skin to bars that no body has.
+    """
+    half_voxel = bank.spacing_mm[member] / 2
+    extra = (1,) * (points_mm.dim() - 2)
+    high = ((bank.shape_kji[member].flip(1) - 1) * bank.spacing_mm[member][:, None] + half_voxel[:, None]).view(
+        -1, *extra, 3
+    )
+    outside = (points_mm < -half_voxel.view(-1, *extra, 1)) | (points_mm > high)
+    in_plane = torch.nn.functional.one_hot(plane, 3).logical_not().view(-1, *extra, 3)
+    return (outside & in_plane).any(-1)
 
 
 def _log_ratio(limits: tuple[float, float]) -> float:
