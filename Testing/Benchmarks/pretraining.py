@@ -5,8 +5,8 @@
 1. Synthetic knees are imaged as a technologist would: sagittal, coronal and axial stacks placed by the joint's anatomy,
    with scatter. Some are unlabelled (pretraining), some labelled, some for testing; no knee is in two of these. With
    ``--hips``: real coronal pelvis MR instead, whose lines come from reslicing.
-2. Pretraining, equal data and steps: both tasks, lines alone, location alone, and prediction of quarter turns
-   (Gidaris et al. 2018, arXiv 1803.07728) as comparator. All start from random weights; one more starts from ImageNet.
+2. Pretraining, equal data and steps: both tasks, lines alone, location alone, and as comparators prediction of quarter
+   turns, SimCLR and masked auto-encoding. All start from random weights; one more starts from ImageNet.
 3. Each start, and random and ImageNet weights without any pretraining, is trained to segment n labelled stacks: same
    steps, same order of slices, several seeds. Encoder and decoder are transferred where both were pretrained. Score:
    mean Dice over the bones of the test subjects, at the network's pixel.
@@ -29,17 +29,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from pretraining_cases import Cases, Size, real_hips, synthetic_knees
-from pretraining_runs import PRETRAININGS, ROTATION, STARTS, classify, pretrain, pretrained_folder, segment
+from pretraining_rivals import RIVALS
+from pretraining_runs import PRETRAININGS, STARTS, classify, pretrain, pretrained_folder, segment
 
 from MultiJointSegLib.evaluation.statistics import PairedComparison, compare_paired, corrected
 from MultiJointSegLib.learning.pretext.pretrained import RECORD_FILE
 
 SIZES = {
     "tiny": Size(3, 2, 2, 2.5, 2.4, 64, 2, 2, 2, 2, 1, (8, 8, 8, 8, 8), (1, 2), (0.5, 1.0)),
-    "cpu": Size(20, 4, 8, 1.2, 1.4, 96, 350, 8, 80, 6, 2, (64, 48, 32, 24, 16)),
+    "cpu": Size(40, 4, 12, 1.8, 1.4, 64, 400, 8, 70, 6, 2, (64, 48, 32, 24, 16)),
     "full": Size(400, 40, 60, 0.8, 0.8, 160, 20000, 24, 4000, 12, 5, (128, 96, 64, 32, 16)),
 }
-_HIP_PIXEL_MM = {"tiny": 4.0, "cpu": 2.2, "full": 1.2}
+_HIPS = {
+    "tiny": {"pixel_mm": 4.0},
+    "cpu": {"pixel_mm": 2.5, "size_px": 96, "pretrain_steps": 200, "seeds": 1},
+    "full": {"pixel_mm": 1.2},
+}
+"""What is different for real pelvis MR."""
 
 Row = dict[str, object]
 
@@ -74,7 +80,7 @@ def table(rows: list[Row], amounts: tuple) -> dict[str, object]:
     }
     pairs: list[tuple[str, str, object, PairedComparison]] = []
     # Pretraining from ImageNet weights starts ahead: its fair rival starts there too.
-    against = [("both tasks", rival) for rival in ("none", "ImageNet", ROTATION)]
+    against = [("both tasks", rival) for rival in ("none", "ImageNet", *RIVALS)]
     for amount in amounts:
         for first, second in [*against, ("both tasks, from ImageNet", "ImageNet")]:
             scores = by_subject(rows, first, amount), by_subject(rows, second, amount)
@@ -105,7 +111,7 @@ def accuracy(rows: list[Row], amounts: tuple) -> dict[str, dict[str, float]]:
 
 def run(cases: Cases, folder: Path, size: Size, device: str) -> dict[str, object]:
     """All trainings and their tables."""
-    for name in (ROTATION, *PRETRAININGS):
+    for name in (*RIVALS, *PRETRAININGS):
         place = pretrained_folder(folder, name)
         assert place is not None
         pretrain(name, place, size, cases, device)
@@ -148,19 +154,20 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
     if arguments.hips:
-        size = replace(size, pixel_mm=_HIP_PIXEL_MM[arguments.size])
+        size = replace(size, **_HIPS[arguments.size])  # type: ignore[arg-type]
         cases = real_hips(arguments.hips, size)
     else:
         cases = synthetic_knees(folder, size, arguments.processes)
     tables = run(cases, folder, size, arguments.device)
     pretrainings = {}
-    for name in (ROTATION, *PRETRAININGS):
+    for name in (*RIVALS, *PRETRAININGS):
         record = json.loads((pretrained_folder(folder, name) / RECORD_FILE).read_text())  # type: ignore[operator]
         pretrainings[name] = {"errors": record["errors"], "seconds": record["seconds"]}
     result = {
         "size": arguments.size, "settings": asdict(size), "joint": cases.joint,
         "studies": {k: len(getattr(cases, k)) for k in ("unlabelled", "held_back", "labelled", "test")},
-        "minutes": round((time.monotonic() - started) / 60, 1), "torch": torch.__version__,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "cpu_minutes": round(time.process_time() / 60, 1), "torch": torch.__version__,
         "pretraining": pretrainings, **tables,
     }  # fmt: skip
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

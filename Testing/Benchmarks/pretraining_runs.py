@@ -1,8 +1,7 @@
-"""Trainings of the experiment `pretraining`: the pretext tasks, their comparator, segmentation and classification."""
+"""Trainings of the experiment `pretraining`: the pretext tasks, segmentation and classification."""
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pretraining_cases import Cases, Labelled, Size
-from torch import Tensor, nn
+from pretraining_rivals import RIVALS, ROTATION, SIMCLR, set_rate, train_rival
+from torch import Tensor
 
 from MultiJointSegLib.learning.losses import segmentation_loss
 from MultiJointSegLib.learning.pretext.classification import classify_study, fit_classifier
@@ -21,7 +21,7 @@ from MultiJointSegLib.learning.pretext.prediction import error_table, evaluate_s
 from MultiJointSegLib.learning.pretext.prepared import PreparedStudy
 from MultiJointSegLib.learning.pretext.pretrained import RECORD_FILE, load_pretrained, save_pretrained
 from MultiJointSegLib.learning.pretext.pretraining import build_trainer
-from MultiJointSegLib.learning.pretext.sampling import AugmentationSettings, PretextSampler, random_grid, sample_on
+from MultiJointSegLib.learning.pretext.sampling import AugmentationSettings, random_grid, sample_on
 from MultiJointSegLib.learning.train_shared import imagenet_weights
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 
@@ -31,31 +31,16 @@ PRETRAININGS = {
     "location alone": {"line_weight": 0.0, "location_weight": 1.0},
     "both tasks, from ImageNet": {"line_weight": 1.0, "location_weight": 1.0},
 }
-ROTATION = "rotation prediction"
-STARTS = ("none", "ImageNet", ROTATION, *PRETRAININGS)
-_ENCODER_ALONE = (ROTATION, "location alone")
+STARTS = ("none", "ImageNet", *RIVALS, *PRETRAININGS)
+_ENCODER_ALONE = (ROTATION, SIMCLR, "location alone")
 """Pretrainings that leave the decoder untrained."""
-
-
-class RotationNetwork(nn.Module):
-    """The encoder with a head that tells by how many quarter turns an image was turned."""
-
-    def __init__(self, trunk: SharedUNet) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.head = nn.Linear(2 * trunk.encoder.channels[-1], 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        bottleneck = self.trunk.features(x, "shared")[0]
-        logits: Tensor = self.head(torch.cat([bottleneck.mean((2, 3)), bottleneck.amax((2, 3))], dim=1))
-        return logits
 
 
 def pretrained_folder(folder: Path, start: str) -> Path | None:
     """Where the pretraining of a start lies; None for starts without one."""
     if start in ("none", "ImageNet"):
         return None
-    return folder / "pretrained" / start.replace(", ", "_").replace(" ", "_")
+    return folder / "pretrained" / start.replace(", ", "_").replace(" ", "_").replace("-", "_")
 
 
 def pretrain(name: str, folder: Path, size: Size, cases: Cases, device: str) -> None:
@@ -65,9 +50,8 @@ def pretrain(name: str, folder: Path, size: Size, cases: Cases, device: str) -> 
     torch.manual_seed(1)
     network, trainer = build_trainer(_config(name, size, device), cases.unlabelled, cases.held_back, folder)
     started = time.monotonic()
-    if name == ROTATION:
-        turned = RotationNetwork(network.trunk).to(device)
-        errors = {"accuracy": _train_rotation(turned, size, cases.unlabelled, cases.held_back, device)}
+    if name in RIVALS:
+        errors = train_rival(name, network.trunk, size, cases.unlabelled, cases.held_back, device)
     else:
         trainer.run()
         trainer.finish()
@@ -96,44 +80,6 @@ def _config(name: str, size: Size, device: str) -> PretrainConfig:
     )  # fmt: skip
 
 
-def _train_rotation(
-    network: RotationNetwork, size: Size, train: list[PreparedStudy], held: list[PreparedStudy], device: str
-) -> float:
-    """Train the encoder; returns the accuracy on studies held back."""
-    steps = size.pretrain_steps
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4)
-    samplers = [PretextSampler(part, sigma_mm=7.56, seed=seed) for part, seed in ((train, 1), (held, 2))]
-    generator = torch.Generator().manual_seed(1)
-
-    def batch(sampler: PretextSampler) -> tuple[Tensor, Tensor]:
-        images = sampler.batch(size.pretrain_batch, size.size_px).images
-        turns = torch.randint(4, (len(images),), generator=generator)
-        turned = torch.stack([torch.rot90(x, int(t), (1, 2)) for x, t in zip(images, turns, strict=True)])
-        return turned.to(device), turns.to(device)
-
-    network.train()
-    for step in range(steps):
-        _set_rate(optimizer, 1e-3, step, steps)
-        images, turns = batch(samplers[0])
-        loss = F.cross_entropy(network(images), turns)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-    settle_norms(network, lambda: network(batch(samplers[0])[0]), min(20, steps))
-    hits = []
-    with torch.no_grad():
-        for _ in range(8):
-            images, turns = batch(samplers[1])
-            hits.append((network(images).argmax(1) == turns).float().mean())
-    return round(float(torch.stack(hits).mean()), 4)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int, steps: int) -> None:
-    warm = min(1.0, (step + 1) / max(1, steps // 20))
-    for group in optimizer.param_groups:
-        group["lr"] = rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
 def segment(
     start: str, pretraining: Path | None, stacks: list[Labelled], cases: Cases, size: Size, seed: int, device: str
 ) -> dict[str, float]:
@@ -144,7 +90,7 @@ def segment(
         network.encoder.load_imagenet(imagenet_weights())
     elif pretraining is not None:
         load_pretrained(network, pretraining, "encoder" if start in _ENCODER_ALONE else "all")
-    network = network.to(device)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4)
     settings = AugmentationSettings()
@@ -165,7 +111,7 @@ def segment(
 
     network.train()
     for step in range(size.steps):
-        _set_rate(optimizer, 1e-3, step, size.steps)
+        set_rate(optimizer, 1e-3, step, size.steps)
         images, targets = batch()
         loss = segmentation_loss(network(images, cases.joint), targets)
         optimizer.zero_grad(set_to_none=True)
