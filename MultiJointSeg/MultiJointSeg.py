@@ -11,6 +11,7 @@ from MultiJointSegSlicer.library import MODULE_FOLDER, put_library_on_path, pyth
 from MultiJointSegSlicer.parameters import DeviceOption, EarlierOption, JointOption
 from MultiJointSegSlicer.sample import make_sample
 from MultiJointSegSlicer.selftests.lifetime import LifetimeTests
+from MultiJointSegSlicer.selftests.queueing import QueueingTests
 from MultiJointSegSlicer.selftests.reviewing import ExportingTests, ReviewingTests
 from MultiJointSegSlicer.selftests.segmenting import SegmentingTests
 from MultiJointSegSlicer.widget.form import Form
@@ -60,6 +61,7 @@ class MultiJointSegParameterNode:
     followEdits - Measure again whenever masks are edited.
     reviewer - Name of the person who looks at the results.
     batchInput, batchOutput - Folders of the batch.
+    queueFolder, queueReader, refineConfig - Review queue: its folder, who reads, and how to train again.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -71,6 +73,9 @@ class MultiJointSegParameterNode:
     reviewer: str = ""
     batchInput: str = ""
     batchOutput: str = ""
+    queueFolder: str = ""
+    queueReader: str = ""
+    refineConfig: str = ""
 
 
 class MultiJointSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -284,12 +289,15 @@ def applicationTools() -> Tools:
             slicer.util.mainWindow(), title, name, kind
         ),
         choose_folder=lambda title: qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title),
+        open_file=lambda title, kind: qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, "", kind),
         show_error=slicer.util.errorDisplay,
         make_editor=slicer.qMRMLSegmentEditorWidget,
     )
 
 
-class MultiJointSegTest(SegmentingTests, ReviewingTests, ExportingTests, LifetimeTests, ScriptedLoadableModuleTest):
+class MultiJointSegTest(
+    SegmentingTests, ReviewingTests, ExportingTests, LifetimeTests, QueueingTests, ScriptedLoadableModuleTest
+):
     """Runs inside 3D Slicer, on real nodes and widgets; the child makes and segments a phantom."""
 
     def runTest(self) -> None:

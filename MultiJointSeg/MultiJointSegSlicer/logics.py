@@ -10,6 +10,8 @@ from MultiJointSegSlicer.batch import BatchLogic
 from MultiJointSegSlicer.exporting import Exporting
 from MultiJointSegSlicer.job.job import Job, Timer
 from MultiJointSegSlicer.remeasuring import Remeasuring
+from MultiJointSegSlicer.review_queue.logic import ReviewQueue
+from MultiJointSegSlicer.review_queue.retraining import Retraining
 from MultiJointSegSlicer.segmenting import Ensures, SegmentationLogic
 from MultiJointSegSlicer.warming import Warming
 
@@ -54,3 +56,10 @@ class Logics:
         self.warming = Warming(make_timer())
         self.exporting = Exporting(job(), dicom_files)
         self.batch = BatchLogic(job(), installer)
+        self.queue = ReviewQueue(scene, job(), make_timer(), installer)
+        self.retraining = Retraining(job(), installer)
+
+    def jobs(self) -> list[Job]:
+        """Every job that may run."""
+        parts = (self.segmentation, self.remeasuring, self.exporting, self.batch, self.queue, self.retraining)
+        return [part.job for part in parts]

@@ -15,6 +15,7 @@ NAMES = (
     "MultiJointSegLib.imaging.reading",
     "MultiJointSegLib.imaging.writing",
     "MultiJointSegLib.imaging.checks",
+    "MultiJointSegLib.annotation.refinement.project",
     "MultiJointSegLib.morphology.writing",
     "MultiJointSegLib.surface.writing",
     "MultiJointSegSlicer.scene.building",

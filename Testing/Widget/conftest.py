@@ -214,8 +214,7 @@ class Panel:
         window.show()
 
     def jobs(self) -> list[Job]:
-        parts = self.parts
-        return [part.job for part in (parts.segmentation, parts.remeasuring, parts.exporting, parts.batch)]
+        return self.parts.jobs()
 
     def work(self, until: Callable[[], bool], limit_s: float = 300.0) -> None:
         """Let Qt work until the condition holds."""
@@ -280,7 +279,8 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
             monkeypatch.setattr(slicer, name.split(".")[1], fake, raising=False)
     monkeypatch.setattr(slicer, "mrmlScene", a_desk.scene, raising=False)
     monkeypatch.setattr(slicer, "dicomDatabase", slicer_stand_ins.DicomDatabase(), raising=False)
-    parts = ("acceptance", "batch", "correction", "export", "form", "results", "tables")
+    folder = MODULE_FOLDER / "MultiJointSegSlicer" / "widget"
+    parts = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "tools"))
     styled = ("MultiJointSegModule", *(f"MultiJointSegSlicer.widget.{name}" for name in parts))
     slicer_stand_ins.use_pythonqt_style(*styled)
     for name in styled:
@@ -298,6 +298,7 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
         copy_text=copied.append,
         choose_file=lambda title, name, kind: panel.file,
         choose_folder=lambda title: panel.folder,
+        open_file=lambda title, kind: panel.file,
         show_error=errors.append,
         make_editor=slicer_stand_ins.qMRMLSegmentEditorWidget,
     )

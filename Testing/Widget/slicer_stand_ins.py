@@ -308,6 +308,6 @@ def use_pythonqt_style(*module_names: str) -> None:
             feature.set_selection(TRUE_PROPERTY, name)
     finally:
         sys.modules.update(hidden)
-    tests = ("conftest", "test_batch", "test_exporting", "test_faults", "test_panel", "test_reviewing", "test_waiting")
-    for name in (__name__, *(f"Testing.Widget.{each}" for each in tests)):
+    tests = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
+    for name in (__name__, *(f"Testing.Widget.{each}" for each in ("conftest", *tests))):
         feature.set_selection(0, name)

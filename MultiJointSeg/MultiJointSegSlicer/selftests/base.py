@@ -22,7 +22,7 @@ class SelfTest:
         """Start from an empty scene; stop what an earlier test left running."""
         if "MultiJointSegWidget" in vars(slicer.modules):
             parts = slicer.modules.MultiJointSegWidget.logic.parts
-            for job in (parts.segmentation.job, parts.remeasuring.job, parts.exporting.job, parts.batch.job):
+            for job in parts.jobs():
                 job.cancel()
                 self.wait_until_idle(job)
         slicer.mrmlScene.Clear()

@@ -27,8 +27,10 @@ class AcceptancePanel:
         self._node: Any = None
         ui.acceptButton.clicked.connect(lambda *_: self._accept())
 
-    def show(self, segmentation_node: Any) -> None:
-        """Say whether the segmentation is accepted."""
+    def show(self, segmentation_node: Any, *, visible: bool = True) -> None:
+        """Say whether the segmentation is accepted; not visible where a person decides elsewhere."""
+        for widget in (self.ui.reviewerLineEdit, self.ui.acceptButton, self.ui.acceptanceLabel):
+            widget.visible = visible
         self._node = segmentation_node
         acceptance = None if segmentation_node is None else acceptance_of(segmentation_node)
         self.ui.acceptButton.enabled = segmentation_node is not None and (acceptance is None or not acceptance.valid)

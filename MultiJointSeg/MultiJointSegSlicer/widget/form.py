@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.parameters import RunSettings
+from MultiJointSegSlicer.review_queue.open_case import CASE_ATTRIBUTE, OpenCase
 from MultiJointSegSlicer.strings import tr as _
 from MultiJointSegSlicer.widget.acceptance import AcceptancePanel
 from MultiJointSegSlicer.widget.batch import BatchPanel
 from MultiJointSegSlicer.widget.correction import Correction
 from MultiJointSegSlicer.widget.export import ExportPanel
 from MultiJointSegSlicer.widget.results import ResultTables
+from MultiJointSegSlicer.widget.retraining import RetrainingPanel
+from MultiJointSegSlicer.widget.review_queue import ReviewQueuePanel
 from MultiJointSegSlicer.widget.tools import Tools
 
 if TYPE_CHECKING:
@@ -48,7 +51,12 @@ class Form:
         self.correction = Correction(ui, scene, tools)
         self.acceptance = AcceptancePanel(ui)
         self.export = ExportPanel(ui, logic.exporting, tools)
-        self.batch = BatchPanel(ui, logic.batch, tools, ui.logText.appendPlainText)
+        log = ui.logText.appendPlainText
+        self.batch = BatchPanel(ui, logic.batch, tools, log)
+        self.queue = ReviewQueuePanel(ui, logic.queue, scene, tools, log)
+        self.retraining = RetrainingPanel(ui, logic.retraining, tools, log, self.queue.show_standing)
+        self.queue.opened.connect(self._on_case_opened)
+        self.queue.closed.connect(self.refresh)
         self.results.bone_chosen.connect(self.correction.choose)
         self.remeasuring.edited.connect(self.refresh)
         self.remeasuring.stated.connect(self._on_measured)
@@ -86,12 +94,16 @@ class Form:
         segmentation = None if nodes is None else nodes.segmentation
         self.correction.show(nodes)
         self.remeasuring.set_automatic(self._parameters is not None and self._parameters.followEdits)
-        self.remeasuring.follow(nodes, "" if review is None else review.joint)
+        is_case = segmentation is not None and segmentation.GetAttribute(CASE_ATTRIBUTE) is not None
+        # A case of the review queue is only drawn; measuring it after every stroke would slow the reader down.
+        self.remeasuring.follow(None if is_case else nodes, "" if review is None else review.joint)
         self.markups.watch(() if nodes is None else nodes.markups, None if nodes is None else nodes.table)
-        self.acceptance.show(segmentation)
+        self.acceptance.show(segmentation, visible=not is_case)
         self.export.show(nodes)
         self.batch.show(self._parameters)
-        self.ui.measureAgainButton.enabled = segmentation is not None
+        self.queue.show(self._parameters)
+        self.retraining.show(self._parameters)
+        self.ui.measureAgainButton.enabled = segmentation is not None and not is_case
         busy = self.logic.job.state.busy
         self.ui.segmentButton.enabled = bool(volume) and not busy
         self.ui.segmentButton.toolTip = _("Segment the bones of the volume") if volume else _("Choose a volume first")
@@ -128,6 +140,7 @@ class Form:
     def start_closing_scene(self) -> None:
         """Cancel a run and let go of all nodes; called before the scene goes."""
         self.cancel()
+        self.queue.logic.leave_scene()
         self.correction.forget_scene()
 
     def close(self) -> None:
@@ -139,6 +152,8 @@ class Form:
         self.markups.watch((), None)
         self.export.close()
         self.batch.close()
+        self.queue.close()
+        self.retraining.close()
         self.logic.close()
         for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
             signal.disconnect()
@@ -146,6 +161,15 @@ class Form:
 
     def _on_measured(self, sentence: str) -> None:
         self.ui.measuredLabel.text = sentence
+
+    def _on_case_opened(self, case: OpenCase) -> None:
+        """Show the case, with the bone that disagrees most in the Segment Editor."""
+        if self._parameters is not None:
+            self._parameters.inputVolume = case.volume
+        worst = max(case.bones, key=lambda key: case.bones[key], default="")
+        self.refresh()
+        self.correction.choose(worst)
+        self.correction.open()
 
     def _volume(self) -> Any:
         return None if self._parameters is None else self._parameters.inputVolume

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.measurements_view import COLUMNS, MeasurementRow, measurement_rows, measurements_csv
 from MultiJointSegSlicer.review import REVIEW_ATTRIBUTE, DoubtfulSlice, Review
+from MultiJointSegSlicer.review_queue.open_case import CASE_ATTRIBUTE
 from MultiJointSegSlicer.strings import tr as _
 from MultiJointSegSlicer.widget.tables import fill_table, table_text
 from MultiJointSegSlicer.widget.tools import Tools
@@ -79,7 +80,9 @@ class ResultTables:
 
         text = None if segmentation is None else segmentation.GetAttribute(REVIEW_ATTRIBUTE)
         review = Review.from_json(text)
-        self.ui.summaryLabel.text = _summary(review, segmentation is not None)
+        self.ui.summaryLabel.text = _summary(review, segmentation)
+        for widget in (self.ui.boneTable, self.ui.sliceLabel, self.ui.sliceTable, self.ui.uncertaintyCheckBox):
+            widget.visible = review is not None or segmentation is None
         self.review = review
         self._slices = () if review is None else review.slices
         confidence = {} if review is None else review.bone_confidence
@@ -173,11 +176,16 @@ def _is_visible(node: Any) -> bool:
     return display is not None and bool(display.GetVisibility())
 
 
-def _summary(review: Review | None, segmented: bool) -> str:
+def _summary(review: Review | None, segmentation: Any) -> str:
     from MultiJointSegLib import anatomy
 
+    if segmentation is None:
+        return _("No result yet.")
     if review is None:
-        return _("The segmentation holds no review.") if segmented else _("No result yet.")
+        case = segmentation.GetAttribute(CASE_ATTRIBUTE)
+        if case is not None:
+            return _("Labels of '{name}'; mend them here and decide in Review queue.").format(name=case)
+        return _("The segmentation holds no review.")
     joint = anatomy.joint(review.joint).name
     if review.joint_given:
         how = _("as told")

@@ -21,6 +21,8 @@ class Tools:
         Asks for a file to write, given a title, a name and a filter; "" if the user declines.
     choose_folder
         Asks for a folder, given a title; "" if the user declines.
+    open_file
+        Asks for a file to read, given a title and a filter; "" if the user declines.
     show_error
         Shows a sentence.
     make_editor
@@ -31,5 +33,6 @@ class Tools:
     copy_text: Callable[[str], None]
     choose_file: Callable[[str, str, str], str]
     choose_folder: Callable[[str], str]
+    open_file: Callable[[str, str], str]
     show_error: Callable[[str], None]
     make_editor: Callable[[], Any]
