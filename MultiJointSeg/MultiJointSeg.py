@@ -39,7 +39,8 @@ class MultiJointSeg(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["MultiJointSeg contributors"]
         self.parent.helpText = _(
-            "Bones of pediatric ankles, knees and shoulders in MRI: editable segments, surfaces and measurements. "
+            "Bones of pediatric ankles, knees and shoulders in MRI, and of hips in CT: editable segments, surfaces and "
+            "measurements. "
             "For research use only; not a medical device."
         )
         self.parent.acknowledgementText = _(
@@ -61,6 +62,7 @@ class MultiJointSegParameterNode:
     followEdits - Measure again whenever masks are edited.
     reviewer - Name of the person who looks at the results.
     batchInput, batchOutput - Folders of the batch.
+    planeModel, planeStudy - Imaging planes: folders of the pretraining and of the study.
     queueFolder, queueReader, refineConfig - Review queue: its folder, who reads, and how to train again.
     """
 
@@ -73,6 +75,8 @@ class MultiJointSegParameterNode:
     reviewer: str = ""
     batchInput: str = ""
     batchOutput: str = ""
+    planeModel: str = ""
+    planeStudy: str = ""
     queueFolder: str = ""
     queueReader: str = ""
     refineConfig: str = ""

@@ -59,6 +59,9 @@ class BatchLogic:
         if not output.strip():
             self.job.fail(_("Choose a folder for the results."))
             return False
+        if settings.joint.annotated:
+            self.job.fail(_("Hips in CT are segmented one by one; choose another joint for a batch."))
+            return False
         self.job.enter_installing()
         try:
             self._installer.ensure()

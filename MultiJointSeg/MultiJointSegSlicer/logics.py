@@ -9,6 +9,7 @@ from typing import Any
 from MultiJointSegSlicer.batch import BatchLogic
 from MultiJointSegSlicer.exporting import Exporting
 from MultiJointSegSlicer.job.job import Job, Timer
+from MultiJointSegSlicer.prescription import Prescription
 from MultiJointSegSlicer.remeasuring import Remeasuring
 from MultiJointSegSlicer.review_queue.logic import ReviewQueue
 from MultiJointSegSlicer.review_queue.retraining import Retraining
@@ -58,8 +59,9 @@ class Logics:
         self.batch = BatchLogic(job(), installer)
         self.queue = ReviewQueue(scene, job(), make_timer(), installer)
         self.retraining = Retraining(job(), installer)
+        self.prescription = Prescription(scene, job(), installer)
 
     def jobs(self) -> list[Job]:
         """Every job that may run."""
         parts = (self.segmentation, self.remeasuring, self.exporting, self.batch, self.queue, self.retraining)
-        return [part.job for part in parts]
+        return [*(part.job for part in parts), self.prescription.job]

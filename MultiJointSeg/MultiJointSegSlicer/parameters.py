@@ -10,15 +10,23 @@ from MultiJointSegSlicer.strings import tr as _
 
 
 class JointOption(Enum):
-    """Which joint the volume shows. The value is the command line's."""
+    """Which joint the volume shows. The value is the command line's; hips in CT have a command of their own."""
 
     AUTOMATIC = "auto"
     ANKLE = "ankle"
     KNEE = "knee"
     SHOULDER = "shoulder"
+    HIP_CT = "hip_ct"
+
+    @property
+    def annotated(self) -> bool:
+        """Whether classical algorithms label the bones, and not the network."""
+        return self is JointOption.HIP_CT
 
     def label(self) -> str:
         """Text of the choice."""
+        if self is JointOption.HIP_CT:
+            return _("Hip, from CT (graph cuts, no network)")
         return _("Automatic") if self is JointOption.AUTOMATIC else _(self.value.capitalize())
 
 
@@ -70,6 +78,8 @@ class RunSettings:
 
     def arguments(self, source: Path, output: Path) -> list[str]:
         """Arguments of the command line that segments a file."""
+        if self.joint.annotated:
+            return ["annotate", "hip", str(source), "-o", str(output), "--no-scene", "--progress-json"]
         model = ["--model", self.model] if self.model.strip() else []
         chosen = ["--joint", self.joint.value, "--device", self.device.value, *model]
         return ["segment", str(source), "-o", str(output), *chosen, "--no-scene", "--progress-json"]

@@ -60,7 +60,9 @@ class SegmentationLogic:
         if self._is_busy():
             return False
         if volume_node is None or not self._is_there(volume_node):
-            self.job.fail(_("No volume is chosen; load an MRI of an ankle, a knee or a shoulder, and choose it."))
+            self.job.fail(
+                _("No volume is chosen; load an MRI of an ankle, a knee or a shoulder, or a CT of hips, and choose it.")
+            )
             return False
         if not self._install():
             return False
@@ -69,10 +71,12 @@ class SegmentationLogic:
         def prepare(folder: Path) -> list[str]:
             from MultiJointSegLib.imaging.checks import check_examination
             from MultiJointSegLib.imaging.writing import write_volume
+            from MultiJointSegSlicer.modality import check_joint
             from MultiJointSegSlicer.scene.volumes import volume_from_node
 
             volume = volume_from_node(volume_node)
-            check_examination(volume, None if settings.joint.value == "auto" else settings.joint.value)
+            check_examination(volume)
+            check_joint(volume, settings)
             # Not compressed: it is read once, on this machine, and compressing would block the window.
             write_volume(volume, folder / "examination.nii")
             return settings.arguments(folder / "examination.nii", folder / "result")

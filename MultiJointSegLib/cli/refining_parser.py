@@ -35,7 +35,10 @@ def add_refining_commands(command: Command, devices: tuple[str, ...]) -> None:
     review.add_argument("--note", default="", help="for the history")
     review.add_argument("--version", type=int, default=0, help="version that you saw, with 'accept' and the others")
     review.add_argument(
-        "--second", action="store_true", help="with 'next': a case that another reader decided on, as it was proposed"
+        "--second",
+        action="store_true",
+        help="a second reading: 'next' gives a case that another reader decided on, as it was proposed; the first "
+        "decision still counts",
     )
     review.add_argument(
         "--into", metavar="FOLDER", help="with 'next': write image.nii and labels.nii there, with your draft if any"

@@ -124,6 +124,14 @@ def _decide(project: Project, arguments: argparse.Namespace) -> Outcome:
         case.give_back(lock)
         return Outcome([f"{case.name} was given back."], {"exit_code": 0, "case": case.name})
     labels = Path(arguments.labels) if arguments.labels else None
-    version = decide(case, lock, _KINDS[arguments.action], labels, note=arguments.note, version=arguments.version)
+    version = decide(
+        case,
+        lock,
+        _KINDS[arguments.action],
+        labels,
+        note=arguments.note,
+        version=arguments.version,
+        second=arguments.second,
+    )
     said = f"{case.name} is {_KINDS[arguments.action]} (version {version})."
     return Outcome([said], {"exit_code": 0, "case": case.name, "version": version})

@@ -216,11 +216,35 @@ def refine() -> None:
     sys.exit(command(sys.argv[1:]))
 
 
+def prescribe() -> None:
+    """The real command, with heat maps as a perfect network would give them."""
+    import numpy as np
+
+    from MultiJointSegLib.cli.main import main as command
+    from MultiJointSegLib.learning.pretext import prediction
+    from MultiJointSegLib.learning.pretext.lines import heat_map
+    from MultiJointSegLib.learning.pretext.prepared import CHANNELS
+
+    def perfect(_network: object, series: Any, _domain: str, indices: Any) -> tuple:
+        maps = np.zeros((len(indices), len(CHANNELS), *series.grids[0].shape), np.float32)
+        for row, index in enumerate(indices):
+            for channel, plane in series.crossing.items():
+                maps[row, CHANNELS.index(channel)] = heat_map(series.grids[index], plane, 5.0)
+        return maps, np.zeros(len(indices))
+
+    prediction.predict_series = perfect
+    sys.exit(command(sys.argv[1:]))
+
+
 def main() -> None:
+    if sys.argv[1] == "prescribe" and os.environ.get("FAKE_LIBRARY") != "slow":
+        prescribe()
     if sys.argv[1] == "review":
         from MultiJointSegLib.cli.main import main as command
 
         sys.exit(command(sys.argv[1:]))
+    if sys.argv[1] == "annotate":
+        sys.argv[1:3] = ["segment"]
     if sys.argv[1] == "refine" and os.environ.get("FAKE_LIBRARY") != "slow":
         refine()
     parser = argparse.ArgumentParser()

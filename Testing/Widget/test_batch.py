@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+from MultiJointSegSlicer.parameters import JointOption
 
 pytestmark = [
     pytest.mark.slicer,
@@ -72,6 +73,9 @@ def test_missing_folders_are_sentences(a_batch) -> None:
     assert run(a_batch) == "Failed: Choose a folder of examinations; '/nirgends/hier' is none."
     parameters.batchInput, parameters.batchOutput = str(a_batch.desk.temporary), "  "
     assert run(a_batch) == "Failed: Choose a folder for the results."
+    parameters.batchOutput = str(a_batch.desk.temporary)
+    parameters.joint = JointOption.HIP_CT
+    assert run(a_batch) == "Failed: Hips in CT are segmented one by one; choose another joint for a batch."
 
 
 def test_a_batch_and_a_single_examination_run_beside_each_other(a_batch, tmp_path) -> None:

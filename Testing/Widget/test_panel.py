@@ -172,3 +172,23 @@ def test_declined_installation_is_said(a_panel) -> None:
     a_panel.ui.segmentButton.click()
     assert a_panel.ui.statusLabel.text() == "Failed: Not installed, so nothing was done."
     assert a_panel.ui.segmentButton.isEnabled()
+
+
+def test_hips_of_a_ct_are_annotated_by_another_command(a_panel) -> None:
+    from MultiJointSegSlicer.parameters import JointOption
+
+    a_panel.desk.volume.SetAttribute("DICOM.Modality", "CT")
+    a_panel.ui.segmentButton.click()
+    a_panel.work_until_idle()
+    assert "choose 'Hip, from CT" in a_panel.ui.statusLabel.text()
+    combo = a_panel.ui.jointComboBox
+    combo.setCurrentIndex(list(JointOption).index(JointOption.HIP_CT))
+    combo.activated.emit(combo.currentIndex())
+    a_panel.ui.segmentButton.click()
+    a_panel.work_until_idle()
+    assert a_panel.job.state.value == "finished", a_panel.job.sentence
+    assert " annotate hip " in a_panel.ui.logText.toPlainText()
+    a_panel.behave("refuse")
+    a_panel.ui.segmentButton.click()
+    a_panel.work_until_idle()
+    assert a_panel.ui.statusLabel.text().startswith("Failed: The images show none")

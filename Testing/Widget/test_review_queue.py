@@ -257,6 +257,7 @@ def test_a_second_reading_and_how_far_readers_agree(a_reader, a_panel) -> None:
     assert a_reader.case.version == 1
     assert a_reader.click("acceptCaseButton") == "'knee_0' was accepted (version 1)."
     a_reader.click("agreementButton")
+    assert a_reader.store("knee_0").state().version == 2
     (row,) = a_panel.texts("agreementTable")
     assert row[:2] == ["knee_0", "AB and CD"]
     assert 0.7 < float(row[2]) < 0.9

@@ -115,6 +115,11 @@ def test_bad_volumes_are_sentences(a_desk) -> None:
     a_desk.volume.SetAttribute("DICOM.Modality", "CT")
     assert not a_desk.logic.segment(a_desk.volume, RunSettings(joint=JointOption.KNEE))
     assert "CT" in a_desk.states[-1][1]
+    assert not a_desk.logic.segment(a_desk.volume, RunSettings())
+    assert "choose 'Hip, from CT" in a_desk.states[-1][1]
+    a_desk.volume.SetAttribute("DICOM.Modality", "MR")
+    assert not a_desk.logic.segment(a_desk.volume, RunSettings(joint=JointOption.HIP_CT))
+    assert "The volume is MR; hips are annotated from CT" in a_desk.states[-1][1]
 
 
 def test_declined_installation_is_a_sentence_and_can_be_repeated(a_desk) -> None:
@@ -157,5 +162,8 @@ def test_arguments_are_those_of_the_command_line() -> None:
     for joint in JointOption:
         for device in DeviceOption:
             given = build_parser().parse_args(RunSettings(joint, device).arguments(Path("a.nii"), Path("b")))
-            assert (given.joint, given.device, given.no_scene) == (joint.value, device.value, True)
-    assert {each.value for each in JointOption} - {"auto"} <= set(anatomy.joint_names())
+            if joint.annotated:
+                assert (given.command, given.joint, given.no_scene) == ("annotate", "hip", True)
+            else:
+                assert (given.joint, given.device, given.no_scene) == (joint.value, device.value, True)
+    assert {each.value for each in JointOption if not each.annotated} - {"auto"} <= set(anatomy.joint_names())

@@ -92,7 +92,7 @@ class ReviewQueue:
             if data.get("case") is None:
                 return _("No case waits for a second reading.") if second else _("No case waits.")
             try:
-                case = yield from adding_case(self._scene, folder_of_work, who, data, folder)
+                case = yield from adding_case(self._scene, folder_of_work, who, data, folder, second=second)
             except BaseException:
                 _give_back(folder_of_work, str(data["case"]["case"]), who)
                 raise
@@ -130,6 +130,8 @@ class ReviewQueue:
 
             arguments = [*_review(case.work, action, case.reader), "--case", case.name]
             arguments += ["--version", str(case.version), "--note", " ".join(note.split())]
+            if case.second:
+                arguments.append("--second")
             if action == "correct":
                 write_volume(case.labels(), folder / "labels.nii")
                 arguments += ["--labels", str(folder / "labels.nii")]

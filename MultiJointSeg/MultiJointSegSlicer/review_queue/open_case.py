@@ -50,6 +50,8 @@ class OpenCase:
         Of the case, and of each bone by key, 0 to 1.
     slices
         Most suspicious first.
+    second
+        Whether it is a second reading, which only tells how far readers agree.
     has_draft
         Whether the masks are not those of the version but what the reader had drawn before.
     volume, segmentation, marks
@@ -67,6 +69,7 @@ class OpenCase:
     disagreement: float
     bones: dict[str, float]
     slices: tuple[SuspiciousSlice, ...]
+    second: bool
     has_draft: bool
     volume: Any
     segmentation: Any
@@ -101,7 +104,7 @@ class OpenCase:
 
 
 def adding_case(
-    scene: Any, work: Path, reader: str, data: Mapping[str, Any], folder: Path
+    scene: Any, work: Path, reader: str, data: Mapping[str, Any], folder: Path, *, second: bool = False
 ) -> Generator[None, None, OpenCase]:
     """Add a case to the scene and show it, in steps; what was added goes when they are closed.
 
@@ -109,7 +112,7 @@ def adding_case(
     ----------
     scene
         vtkMRMLScene.
-    work, reader
+    work, reader, second
         See `OpenCase`.
     data
         What ``multijointseg review next`` states.
@@ -169,6 +172,7 @@ def adding_case(
         disagreement=float(entry["disagreement"]),
         bones={str(key): float(value) for key, value in entry.get("bones", {}).items()},
         slices=slices,
+        second=second,
         has_draft=bool(data.get("draft")),
         volume=volume,
         segmentation=segmentation,

@@ -58,8 +58,13 @@ def jump_to(scene: Scene, volume_node: Node, position_ras_mm: Sequence[float]) -
         to_world = vtkGeneralTransform()
         volume_node.GetParentTransformNode().GetTransformToWorld(to_world)
         position = list(to_world.TransformPoint(*position))
+    jump_everywhere(scene, position)
+
+
+def jump_everywhere(scene: Scene, position_ras_mm: Sequence[float]) -> None:
+    """Move every slice view to a position in the world (RAS mm)."""
     for view in _nodes(scene, "vtkMRMLSliceNode"):
-        view.JumpSliceByCentering(*position)
+        view.JumpSliceByCentering(*position_ras_mm)
 
 
 def show_measured_surfaces(segmentation_node: Node, models: Iterable[Node]) -> None:

@@ -147,3 +147,33 @@ class SegmentingTests(SelfTest):
         widget = self.sample_result()
         run = json.loads(widget.form.results.nodes.segmentation.GetAttribute("MultiJointSeg.run"))
         assert run["joint"] == "knee"
+
+    def test_hips_of_a_ct_are_annotated(self) -> None:
+        """A CT is refused by the network's choices with a word on the right one, which labels both hips."""
+        from MultiJointSegLib.phantom.pelvis_ct import PelvisCtSettings, make_pelvis_ct
+        from MultiJointSegSlicer.parameters import JointOption
+        from MultiJointSegSlicer.scene.volumes import add_volume_node
+
+        widget = self.widget()
+        parameters, job = widget._parameterNode, widget.logic.parts.segmentation.job
+        made = make_pelvis_ct(PelvisCtSettings(seed=11, spacing_mm=(1.5, 1.5, 2.0), map_spacing_mm=1.5))
+        parameters.inputVolume = add_volume_node(slicer.mrmlScene, made.volume, name="Pelvis CT")
+        self.click_and_wait(widget.ui.segmentButton, job, "failed")
+        assert "choose 'Hip, from CT" in widget.ui.statusLabel.text, widget.ui.statusLabel.text
+        parameters.joint = JointOption.HIP_CT
+        self.click_and_wait(widget.ui.segmentButton, job)
+        nodes = widget.form.results.nodes
+        from MultiJointSegSlicer.exporting import on_grid
+        from MultiJointSegSlicer.scene.reading import labels_from_node
+
+        found = on_grid(labels_from_node(nodes.segmentation), made.labels.geometry)
+        for value in np.unique(made.labels.array)[1:]:
+            a, b = found.array == value, made.labels.array == value
+            assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.85, value
+        assert widget.ui.measurementTable.rowCount > 4
+        assert widget.ui.sliceTable.rowCount > 0
+        self.picture("hip", show=widget.ui.inputSelector)
+        noise = np.random.default_rng(3).integers(0, 400, (24, 96, 96)).astype(np.int16)
+        parameters.inputVolume = slicer.util.addVolumeFromArray(noise, name="Noise")
+        self.click_and_wait(widget.ui.segmentButton, job, "failed")
+        assert "no Hounsfield units" in widget.ui.statusLabel.text, widget.ui.statusLabel.text

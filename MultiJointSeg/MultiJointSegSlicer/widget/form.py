@@ -13,6 +13,7 @@ from MultiJointSegSlicer.widget.acceptance import AcceptancePanel
 from MultiJointSegSlicer.widget.batch import BatchPanel
 from MultiJointSegSlicer.widget.correction import Correction
 from MultiJointSegSlicer.widget.export import ExportPanel
+from MultiJointSegSlicer.widget.prescription import PrescriptionPanel
 from MultiJointSegSlicer.widget.results import ResultTables
 from MultiJointSegSlicer.widget.retraining import RetrainingPanel
 from MultiJointSegSlicer.widget.review_queue import ReviewQueuePanel
@@ -55,6 +56,7 @@ class Form:
         self.batch = BatchPanel(ui, logic.batch, tools, log)
         self.queue = ReviewQueuePanel(ui, logic.queue, scene, tools, log)
         self.retraining = RetrainingPanel(ui, logic.retraining, tools, log, self.queue.show_standing)
+        self.prescription = PrescriptionPanel(ui, logic.prescription, scene, tools, log)
         self.queue.opened.connect(self._on_case_opened)
         self.queue.closed.connect(self.refresh)
         self.results.bone_chosen.connect(self.correction.choose)
@@ -103,6 +105,7 @@ class Form:
         self.batch.show(self._parameters)
         self.queue.show(self._parameters)
         self.retraining.show(self._parameters)
+        self.prescription.show(self._parameters)
         self.ui.measureAgainButton.enabled = segmentation is not None and not is_case
         busy = self.logic.job.state.busy
         self.ui.segmentButton.enabled = bool(volume) and not busy
@@ -141,6 +144,7 @@ class Form:
         """Cancel a run and let go of all nodes; called before the scene goes."""
         self.cancel()
         self.queue.logic.leave_scene()
+        self.prescription.forget_scene()
         self.correction.forget_scene()
 
     def close(self) -> None:
@@ -154,6 +158,7 @@ class Form:
         self.batch.close()
         self.queue.close()
         self.retraining.close()
+        self.prescription.close()
         self.logic.close()
         for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
             signal.disconnect()

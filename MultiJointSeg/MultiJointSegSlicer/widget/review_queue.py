@@ -84,6 +84,8 @@ class ReviewQueuePanel:
             widget.enabled = free and case is None
         self.ui.caseFrame.visible = case is not None
         self.ui.caseFrame.enabled = free
+        # Nobody retrains with a case open, and the editor moves up.
+        self.ui.refineFrame.visible = case is None
         folder = "" if parameters is None else str(parameters.queueFolder)
         if folder != self._shown_folder:
             self._shown_folder = folder

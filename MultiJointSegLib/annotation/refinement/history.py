@@ -34,6 +34,8 @@ class Event:
         Of that version's file; "" where the event made none.
     note : str
         Free text.
+    second : bool
+        A second reading: it tells how far readers agree and changes nothing else.
     """
 
     kind: EventKind
@@ -42,6 +44,7 @@ class Event:
     version: int = 0
     sha256: str = ""
     note: str = ""
+    second: bool = False
 
 
 def now() -> str:

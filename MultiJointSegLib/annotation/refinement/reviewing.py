@@ -129,7 +129,14 @@ def held_lock(case: CaseStore, who: str) -> CaseLock:
 
 
 def decide(
-    case: CaseStore, lock: CaseLock, kind: EventKind, labels: Path | None = None, *, note: str = "", version: int = 0
+    case: CaseStore,
+    lock: CaseLock,
+    kind: EventKind,
+    labels: Path | None = None,
+    *,
+    note: str = "",
+    version: int = 0,
+    second: bool = False,
 ) -> int:
     """Store a decision; corrected labels are checked against the version they were drawn over.
 
@@ -144,6 +151,8 @@ def decide(
     note : str
     version : int
         The version that the reader saw; the one that counts now if 0.
+    second : bool
+        A second reading: what the first reader decided still counts.
 
     Returns
     -------
@@ -156,7 +165,7 @@ def decide(
         If the labels cannot be read, lie on another grid or hold other values, or the case is no longer the reader's.
     """
     drawn = None if labels is None else checked_labels(case, read_label_map(labels), labels.name)
-    decided = case.submit(lock, kind, drawn, note=note, version=version)
+    decided = case.submit(lock, kind, drawn, note=note, version=version, second=second)
     if drawn is not None and version:
         drop_draft(case, lock.who, version)
     return decided

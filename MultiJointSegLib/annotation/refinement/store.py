@@ -94,7 +94,7 @@ class CaseStore:
     def state(self) -> CaseState:
         """Where the case stands; see `CaseState`."""
         events = self.history()
-        decisions = [event for event in events if event.kind in (*REVIEWED, "skipped")]
+        decisions = [event for event in events if event.kind in (*REVIEWED, "skipped") and not event.second]
         proposals = [event for event in events if event.kind == "proposed"]
         lock = read_lock(self.folder / LOCK_FILE)
         taken_by = lock.who if lock else ""
@@ -133,7 +133,14 @@ class CaseStore:
         return self._add("proposed", PROGRAM, labels, note)
 
     def submit(
-        self, lock: CaseLock, kind: EventKind, labels: Volume | Path | None = None, *, note: str = "", version: int = 0
+        self,
+        lock: CaseLock,
+        kind: EventKind,
+        labels: Volume | Path | None = None,
+        *,
+        note: str = "",
+        version: int = 0,
+        second: bool = False,
     ) -> int:
         """Store a reader's decision and give the case back.
 
@@ -148,6 +155,8 @@ class CaseStore:
         note : str
         version : int
             The version that the reader saw, without labels; the one that counts now if 0.
+        second : bool
+            A second reading: what the first reader decided still counts.
 
         Returns
         -------
@@ -166,12 +175,12 @@ class CaseStore:
             )
         refresh_lock(lock)
         if labels is not None:
-            version = self._add(kind, lock.who, labels, note)
+            version = self._add(kind, lock.who, labels, note, second=second)
         else:
             if version:
                 self.labels_path(version)  # says so where it is missing
             version = version or self.state().version
-            self._tell(kind, lock.who, version, note=note)
+            self._tell(kind, lock.who, version, note=note, second=second)
         release_lock(lock)
         return version
 
@@ -216,7 +225,7 @@ class CaseStore:
                     f"{event.when}; restore it from a copy."
                 )
 
-    def _add(self, kind: EventKind, who: str, labels: Volume | Path, note: str) -> int:
+    def _add(self, kind: EventKind, who: str, labels: Volume | Path, note: str, *, second: bool = False) -> int:
         folder = self.folder / _VERSIONS
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{secrets.token_hex(6)}.nii.gz"
@@ -236,12 +245,14 @@ class CaseStore:
                     number += 1
         finally:
             temporary.unlink(missing_ok=True)
-        self._tell(kind, who, number, digest, note)
+        self._tell(kind, who, number, digest, note, second=second)
         return number
 
-    def _tell(self, kind: EventKind, who: str, version: int = 0, sha256: str = "", note: str = "") -> None:
+    def _tell(
+        self, kind: EventKind, who: str, version: int = 0, sha256: str = "", note: str = "", *, second: bool = False
+    ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        event = Event(kind=kind, who=who, when=now(), version=version, sha256=sha256, note=note)
+        event = Event(kind=kind, who=who, when=now(), version=version, sha256=sha256, note=note, second=second)
         append_event(self.folder / _HISTORY, event)
 
 

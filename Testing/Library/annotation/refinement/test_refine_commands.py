@@ -142,7 +142,8 @@ def test_a_second_reader_sees_the_proposal_and_a_draft_comes_back(
 
     assert take("CD", "--second")["version"] == 1
     assert np.array_equal(read_label_map(into / "labels.nii").array, proposed)
-    assert command("review", work, "accept", "--reader", "CD", *arguments)[0] == 0
+    assert command("review", work, "accept", "--reader", "CD", *arguments, "--second")[0] == 0
+    assert (case.state().status, case.state().version, case.state().reader) == ("corrected", 2, "AB")
     _, out, _ = command("review", work, "agreement", "--json")
     (found,) = json.loads(out)["agreement"]
     assert found["readers"] == ["AB", "CD"]
