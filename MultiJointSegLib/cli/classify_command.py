@@ -51,7 +51,14 @@ def _ask(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
         answer = classify_study(network, study, record["classes"])
     ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
     lines = [f"{answer.study}: {answer.label}", *(f"  {label}: {value:.3f}" for label, value in ranked)]
+    lines += [f"Note: {note}" for note in study.notes]
     return Outcome(
         lines,
-        {"exit_code": 0, "study": answer.study, "label": answer.label, "probabilities": answer.probabilities},
+        {
+            "exit_code": 0,
+            "study": answer.study,
+            "label": answer.label,
+            "probabilities": answer.probabilities,
+            "notes": list(study.notes),
+        },
     )

@@ -231,6 +231,7 @@ def build_parser() -> argparse.ArgumentParser:
     phantom.add_argument("--joint", required=True, help="ankle, knee, shoulder or hip")
     phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same phantom (default: 0)")
     _output(phantom, "folder for the examination and its truth")
+    phantom.add_argument("--study", action="store_true", help="image it in several planes, as a study to pretrain on")
     phantom.add_argument("--age", type=_positive, metavar="YEARS", help="age, which governs size and growth plates")
     phantom.add_argument("--side", choices=("left", "right"), help="side of the body")
     phantom.add_argument("--plane", choices=("sagittal", "coronal", "axial"), help="plane of the slices")

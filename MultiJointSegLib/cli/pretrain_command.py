@@ -14,6 +14,7 @@ from MultiJointSegLib.learning.pretext.pretraining import pretrain
 from MultiJointSegLib.learning.pretext.report import write_report
 from MultiJointSegLib.progress import ProgressSpan
 
+_SHOWN_NOTES = 5
 STOPPED = "Cancelled; what was learned so far is kept: the same command goes on from there."
 
 
@@ -34,6 +35,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
         if key in overall and overall[key]["count"]:
             found = overall[key]
             lines.append(f"{name}: mean {found['mean']:.{digits}f}{unit} ({found['count']} of {found['total']} found)")
+    notes = result.record["notes"]
+    lines += [f"Note: {note}" for note in notes[:_SHOWN_NOTES]]
+    if len(notes) > _SHOWN_NOTES:
+        lines.append(f"... and {len(notes) - _SHOWN_NOTES} more notes on the studies, all in the report")
     lines += [f"Weights: {result.folder / WEIGHTS_FILE}", f"Report:  {report}"]
     data: dict[str, object] = {
         "exit_code": 0,

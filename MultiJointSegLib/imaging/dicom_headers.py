@@ -22,6 +22,7 @@ _TAGS = [
     "ScanningSequence", "SequenceVariant", "ScanOptions", "MRAcquisitionType", "SliceThickness", "RepetitionTime",
     "EchoTime", "InversionTime", "MagneticFieldStrength", "FlipAngle", "DiffusionBValue", "TriggerTime",
     "AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "Laterality", "ImageLaterality",
+    "SliceLocation", "SpacingBetweenSlices", "PatientPosition",
     "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "BitsAllocated", "RescaleSlope", "RescaleIntercept",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",

@@ -33,6 +33,7 @@ from pretraining_rivals import RIVALS
 from pretraining_runs import PRETRAININGS, STARTS, classify, pretrain, pretrained_folder, segment
 
 from MultiJointSegLib.evaluation.statistics import PairedComparison, compare_paired, corrected
+from MultiJointSegLib.imaging.atomic import atomic_write
 from MultiJointSegLib.learning.pretext.pretrained import RECORD_FILE
 
 SIZES = {
@@ -64,7 +65,7 @@ def carry_out(log: Path, kind: str, amounts: tuple, seeds: int, work: Callable[[
                 with log.open("a") as stream:
                     stream.write(json.dumps(rows[-1]) + "\n")
                 print(f"{kind}, {amount}, seed {seed}, {start}: {np.mean(list(scores.values())):.4f}", flush=True)
-    return rows
+    return [r for r in rows if r["seed"] < seeds]  # type: ignore[operator]
 
 
 def by_subject(rows: list[Row], start: str, amount: object) -> dict[str, float]:
@@ -109,26 +110,34 @@ def accuracy(rows: list[Row], amounts: tuple) -> dict[str, dict[str, float]]:
     return result
 
 
-def run(cases: Cases, folder: Path, size: Size, device: str) -> dict[str, object]:
-    """All trainings and their tables."""
+def pretrain_all(cases: Cases, folder: Path, size: Size, device: str) -> dict[str, object]:
+    """All pretrainings; what each reached on its own task."""
+    result: dict[str, object] = {}
     for name in (*RIVALS, *PRETRAININGS):
         place = pretrained_folder(folder, name)
         assert place is not None
         pretrain(name, place, size, cases, device)
+        record = json.loads((place / RECORD_FILE).read_text(encoding="utf-8"))
+        result[name] = {"errors": record["errors"], "seconds": record["seconds"]}
+    return result
+
+
+def run(cases: Cases, folder: Path, size: Size, seeds: int, device: str) -> dict[str, object]:
+    """Trainings from all starts with this many seeds, and their tables."""
 
     def one_segmentation(start: str, n: object, seed: int) -> dict[str, float]:
         order = np.random.default_rng(seed).permutation(len(cases.labelled))[: int(str(n))]
         stacks = [cases.labelled[i] for i in order]
         return segment(start, pretrained_folder(folder, start), stacks, cases, size, seed, device)
 
-    rows = carry_out(folder / "segmentation.jsonl", "segmentation", size.labelled, size.seeds, one_segmentation)
+    rows = carry_out(folder / "segmentation.jsonl", "segmentation", size.labelled, seeds, one_segmentation)
     result: dict[str, object] = {"segmentation": table(rows, size.labelled)}
     if len({cases.growth_plates[s.name] for s in cases.known}) > 1:
 
         def one_classification(start: str, share: object, seed: int) -> dict[str, float]:
             return classify(start, pretrained_folder(folder, start), float(str(share)), cases, size, seed, device)
 
-        rows = carry_out(folder / "classification.jsonl", "classification", size.shares, size.seeds, one_classification)
+        rows = carry_out(folder / "classification.jsonl", "classification", size.shares, seeds, one_classification)
         counts = [cases.growth_plates[s.name] for s in cases.asked]
         result["classification"] = {
             "asked": {label: counts.count(label) for label in sorted(set(counts))},
@@ -158,19 +167,18 @@ def main() -> None:
         cases = real_hips(arguments.hips, size)
     else:
         cases = synthetic_knees(folder, size, arguments.processes)
-    tables = run(cases, folder, size, arguments.device)
-    pretrainings = {}
-    for name in (*RIVALS, *PRETRAININGS):
-        record = json.loads((pretrained_folder(folder, name) / RECORD_FILE).read_text())  # type: ignore[operator]
-        pretrainings[name] = {"errors": record["errors"], "seconds": record["seconds"]}
-    result = {
-        "size": arguments.size, "settings": asdict(size), "joint": cases.joint,
-        "studies": {k: len(getattr(cases, k)) for k in ("unlabelled", "held_back", "labelled", "test")},
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "cpu_minutes": round(time.process_time() / 60, 1), "torch": torch.__version__,
-        "pretraining": pretrainings, **tables,
-    }  # fmt: skip
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    pretraining = pretrain_all(cases, folder, size, arguments.device)
+    for seeds in range(1, size.seeds + 1):  # the table of fewer seeds is there while the next is made
+        tables = run(cases, folder, size, seeds, arguments.device)
+        result = {
+            "size": arguments.size, "settings": asdict(size), "joint": cases.joint, "seeds": seeds,
+            "studies": {k: len(getattr(cases, k)) for k in ("unlabelled", "held_back", "labelled", "test")},
+            "minutes": round((time.monotonic() - started) / 60, 1),
+            "cpu_minutes": round(time.process_time() / 60, 1), "torch": torch.__version__,
+            "pretraining": pretraining, **tables,
+        }  # fmt: skip
+        with atomic_write(arguments.output) as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for start, by_amount in tables["segmentation"]["mean"].items():  # type: ignore[index]
         print(f"{start:28s}" + "".join(f"  n={n}: {value:.3f}" for n, value in by_amount.items()))
 

@@ -26,6 +26,12 @@ from MultiJointSegLib.learning.pretext.study import (
     same_planes,
 )
 from MultiJointSegLib.learning.pretext.study_images import same_pixels
+from MultiJointSegLib.learning.pretext.tag_checks import (
+    contradicting_tags,
+    differing_tags,
+    missing_geometry,
+    side_of,
+)
 
 STUDY_FILE = "study.json"
 """Optional file in a folder of volumes: {"joint": "knee", "side": "left"}."""
@@ -34,7 +40,6 @@ _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _LABEL_NAME = re.compile(r"\.seg\.nrrd$|(^|[^a-z])(seg|segmentation|labels?|mask)\.[a-z.]+$", re.IGNORECASE)
 # What makes a stack unfit as a volume but not as single planes.
 _HARMLESS = re.compile(r"single image|only \d+ slices|slice positions occur")
-_SIDES = {"L": "left", "R": "right"}
 _Found = TypeVar("_Found")
 
 
@@ -143,19 +148,20 @@ def _common_folder(stacks: Sequence[SeriesSummary], root: Path) -> str:
 
 
 def _study_of_dicom(stacks: Sequence[SeriesSummary], name: str) -> Study:
-    side, notes = _side(stacks)
+    side, notes = side_of(stacks)
     groups: dict[tuple[object, ...], list[SeriesSummary]] = defaultdict(list)
     for stack in stacks:
+        if missing := missing_geometry(stack.frames):
+            notes.append(f"Series {stack.key} was left out: {missing}.")
+            continue
         if stack.reason and not _HARMLESS.search(stack.reason):
             notes.append(f"Series {stack.key} was left out: {stack.reason}.")
             continue
         first = stack.frames[0]
-        if first.position_mm is None or first.axes is None or first.pixel_mm is None or min(first.pixel_mm) <= 0:
-            notes.append(f"Series {stack.key} was left out: it has no usable position, orientation or pixel spacing.")
-            continue
         # Phases and echoes of one series come as stacks of their own; here they are images of the same places.
-        axes = tuple(round(a, 2) for a in first.axes)
+        axes = tuple(round(a, 2) for a in first.axes or ())
         groups[(stack.uid, stack.size[1:], axes)].append(stack)
+    notes += differing_tags([stack for group in groups.values() for stack in group])
     series = []
     for group in groups.values():
         series += _series_of_stacks(group, side, notes)
@@ -179,19 +185,9 @@ def _series_of_stacks(stacks: Sequence[SeriesSummary], side: str | None, notes: 
         if f.position_mm and f.axes and f.pixel_mm
     ]
     localizer = any(stack.localizer for stack in stacks)
-    return [make_series(key, stacks[0].description, slices, reference, side=side, localizer=localizer)]
-
-
-def _side(stacks: Sequence[SeriesSummary]) -> tuple[str | None, list[str]]:
-    found = {
-        side
-        for stack in stacks
-        for tag in ("ImageLaterality", "Laterality")
-        if (side := _SIDES.get(stack.frames[0].text(tag).upper()))
-    }
-    if len(found) > 1:
-        return None, ["The series name different sides of the body; the side is taken as unknown."]
-    return (found.pop() if found else None), []
+    made = make_series(key, stacks[0].description, slices, reference, side=side, localizer=localizer)
+    notes += contradicting_tags(made)
+    return [made]
 
 
 def _study_of_files(files: Sequence[Path], name: str, folder: Path) -> Study:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from MultiJointSegLib.cli.main import main
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.learning.pretext.phantom_studies import (
@@ -68,3 +69,24 @@ def test_scatter_moves_the_planes_and_the_seed_decides() -> None:
 def test_mistakes() -> None:
     with pytest.raises(InputError, match="no view 'radial'"):
         make_phantom_study("knee", 1, views=("radial",))
+
+
+def test_command_makes_a_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "MultiJointSegLib.learning.pretext.phantom_studies.make_phantom_study",
+        lambda joint, seed: make_phantom_study(joint, seed, scatter=COARSE),
+    )
+    place = str(tmp_path / "ankle")
+    asked = ["phantom", "--joint", "ankle", "--seed", "5", "--study", "-o", place]
+    assert main([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    read = read_study(tmp_path / "ankle")
+    assert (told["joint"], told["side"]) == (read.joint, read.side)
+    assert len(read.series) == 4
+    assert main(asked) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*asked, "--overwrite", "--quiet"]) == 0
+    assert main([*asked, "--overwrite", "--age", "3", "--noise", "0.1"]) == 2
+    assert "leave out --age, --noise" in capsys.readouterr().err

@@ -91,7 +91,7 @@ def test_missing_tags_leave_out_a_series_with_a_sentence(a_study) -> None:
     a_study.series(2, CORONAL, (0, 3, 6), ImageOrientationPatient=None)
     study = read_study(a_study.folder)
     assert [s.key for s in study.series] == ["1"]
-    assert study.notes == ("Series 2 was left out: no position, orientation or pixel spacing in the files.",)
+    assert study.notes == ("Series 2 was left out: it has no usable orientation (two perpendicular unit vectors).",)
 
 
 def test_frames_of_reference_are_kept_apart(a_study) -> None:
