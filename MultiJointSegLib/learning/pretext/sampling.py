@@ -225,7 +225,8 @@ def domain_of(study: PreparedStudy, series: PreparedSeries, domains: str) -> str
         return series.channel
     if not study.joint:
         raise InputError(
-            f"The joint of the study {study.name} is not known; domains by joint need a study.json that says it."
+            f"The joint of the study {study.name} is not known; for domains by joint, write it into a file study.json in "
+            'its folder or one above, such as {"joint": "knee"}.'
         )
     return study.joint
 

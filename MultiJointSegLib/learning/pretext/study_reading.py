@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError
@@ -34,7 +34,7 @@ from MultiJointSegLib.learning.pretext.tag_checks import (
 )
 
 STUDY_FILE = "study.json"
-"""Optional file in a folder of volumes: {"joint": "knee", "side": "left"}."""
+"""Optional file in the folder of a study, or of many alike: {"joint": "knee", "side": "left"}; the nearest counts."""
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _LABEL_NAME = re.compile(r"\.seg\.nrrd$|(^|[^a-z])(seg|segmentation|labels?|mask)\.[a-z.]+$", re.IGNORECASE)
@@ -90,19 +90,20 @@ def read_studies(
     if not path.exists():
         raise InputError(f"The path {path} does not exist; give the folder of a study.")
     if path.is_file():
-        return [_study_of_files([path], path.name.split(".")[0], path.parent)]
+        return [_study_of_files([path], path.name.split(".")[0], _said_of(path.parent, path.parent))]
+    return _studies_below(path, path, pattern, each_file, problems)
+
+
+def _studies_below(path: Path, root: Path, pattern: str, each_file: bool, problems: list[str] | None) -> list[Study]:
     files = [f for f in sorted(path.glob(pattern)) if _is_image(f)]
     if files:
         groups = [([f], f.name.split(".")[0]) for f in files] if each_file else [(files, path.name)]
-        return _usable([partial(_study_of_files, group, name, path) for group, name in groups], problems)
+        said = _said_of(path, root)
+        return _usable([partial(_study_of_files, group, name, said) for group, name in groups], problems)
     below = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     if any(_is_image(f) for folder in below for f in folder.glob(pattern)):
-        options: dict[str, Any] = {"pattern": pattern, "each_file": each_file, "problems": problems}
-        return [
-            study
-            for found in _usable([partial(read_studies, folder, **options) for folder in below], problems)
-            for study in found
-        ]
+        readers = [partial(_studies_below, folder, root, pattern, each_file, problems) for folder in below]
+        return [study for found in _usable(readers, problems) for study in found]
     stacks = list_series(path)
     if not stacks:
         raise InputError(f"The folder {path} holds neither DICOM images nor volumes (NIfTI, NRRD, MetaImage).")
@@ -110,10 +111,13 @@ def read_studies(
     for stack in stacks:
         by_study[stack.frames[0].text("StudyInstanceUID")].append(stack)
     if len(by_study) == 1:
-        return _usable([partial(_study_of_dicom, stacks, path.name)], problems)
-    found = _usable(
-        [partial(_study_of_dicom, group, _common_folder(group, path)) for group in by_study.values()], problems
-    )
+        return _usable([partial(_study_of_dicom, stacks, path.name, _common_folder(stacks, path), root)], problems)
+    readers_of_dicom = [
+        partial(_study_of_dicom, group, folder.name, folder, root)
+        for group in by_study.values()
+        for folder in [_common_folder(group, path)]
+    ]
+    found = _usable(readers_of_dicom, problems)
     counts = Counter(s.name for s in found)
     seen: Counter[str] = Counter()
     named = []
@@ -142,13 +146,19 @@ def _is_image(path: Path) -> bool:
     return path.is_file() and name.endswith(_SUFFIXES) and not name.startswith(".") and not _LABEL_NAME.search(name)
 
 
-def _common_folder(stacks: Sequence[SeriesSummary], root: Path) -> str:
-    parts = {f.path.relative_to(root).parts[0] for s in stacks for f in s.frames}
-    return parts.pop() if len(parts) == 1 else root.name
+def _common_folder(stacks: Sequence[SeriesSummary], root: Path) -> Path:
+    """Folder just below the root that holds all files of a study, or the root."""
+    parts = {f.path.relative_to(root).parts[:-1][:1] for s in stacks for f in s.frames}
+    return root.joinpath(*parts.pop()) if len(parts) == 1 else root
 
 
-def _study_of_dicom(stacks: Sequence[SeriesSummary], name: str) -> Study:
+def _study_of_dicom(stacks: Sequence[SeriesSummary], name: str, folder: Path, root: Path) -> Study:
+    joint, said_side = _said_of(folder, root)
     side, notes = side_of(stacks)
+    if said_side is not None:  # a person wrote it down for this archive
+        if side not in (None, said_side):
+            notes.append(f"The tags say {side}, but {STUDY_FILE} says {said_side}, which is believed.")
+        side = said_side
     groups: dict[tuple[object, ...], list[SeriesSummary]] = defaultdict(list)
     for stack in stacks:
         if missing := missing_geometry(stack.frames):
@@ -165,7 +175,7 @@ def _study_of_dicom(stacks: Sequence[SeriesSummary], name: str) -> Study:
     series = []
     for group in groups.values():
         series += _series_of_stacks(group, side, notes)
-    return _study(name, series, "", side, notes)
+    return _study(name, series, joint, side, notes)
 
 
 def _series_of_stacks(stacks: Sequence[SeriesSummary], side: str | None, notes: list[str]) -> list[StudySeries]:
@@ -190,8 +200,8 @@ def _series_of_stacks(stacks: Sequence[SeriesSummary], side: str | None, notes: 
     return [made]
 
 
-def _study_of_files(files: Sequence[Path], name: str, folder: Path) -> Study:
-    joint, side = _study_file(folder / STUDY_FILE)
+def _study_of_files(files: Sequence[Path], name: str, said: tuple[str, str | None]) -> Study:
+    joint, side = said
     notes: list[str] = []
     series = []
     for path in files:
@@ -210,9 +220,17 @@ def _study_of_files(files: Sequence[Path], name: str, folder: Path) -> Study:
     return _study(name, series, joint, side, notes)
 
 
+def _said_of(folder: Path, root: Path) -> tuple[str, str | None]:
+    """Joint and side by the nearest `STUDY_FILE`, from a study's folder up to the one that was asked for."""
+    for place in (folder, *folder.parents):
+        if (place / STUDY_FILE).exists():
+            return _study_file(place / STUDY_FILE)
+        if place == root:
+            break
+    return "", None
+
+
 def _study_file(path: Path) -> tuple[str, str | None]:
-    if not path.exists():
-        return "", None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         joint, side = content.get("joint", ""), content.get("side")

@@ -191,3 +191,19 @@ def test_one_bad_study_does_not_stop_an_archive(tmp_path: Path) -> None:
     assert len(problems) == 1 and "bad holds no usable series" in problems[0]
     with pytest.raises(InputError, match="bad holds no usable series"):
         read_studies(tmp_path)
+
+
+def test_joint_and_side_of_an_archive_can_be_written_down(a_study) -> None:
+    a_study.folder = a_study.folder / "first"
+    a_study.series(1, SAGITTAL, (0, 3, 6), Laterality="R")
+    a_study.folder = a_study.folder.parent / "second"
+    a_study.series(2, SAGITTAL, (0, 3, 6), StudyInstanceUID="1.2.4", SeriesInstanceUID="1.2.4.1", Laterality="R")
+    archive = a_study.folder.parent
+    (archive / "study.json").write_text('{"joint": "ankle"}')
+    (archive / "second" / "study.json").write_text('{"joint": "knee", "side": "left"}')
+    first, second = read_studies(archive)
+    assert [(s.name, s.joint, s.side) for s in (first, second)] == [
+        ("first", "ankle", "right"), ("second", "knee", "left")
+    ]  # fmt: skip
+    assert second.notes == ("The tags say right, but study.json says left, which is believed.",)
+    assert read_study(archive / "first").joint == ""  # what lies above the folder that was asked for is not looked at
