@@ -225,7 +225,7 @@ def domain_of(study: PreparedStudy, series: PreparedSeries, domains: str) -> str
         return series.channel
     if not study.joint:
         raise InputError(
-            f"The joint of the study {study.name} is not known; for domains by joint, write it into a file study.json in "
+            f"The joint of the study {study.name} is not known; for domains by joint, write it into a study.json in "
             'its folder or one above, such as {"joint": "knee"}.'
         )
     return study.joint
