@@ -93,6 +93,7 @@ class OptimizationConfig(Strict):
     weight_decay: float = Field(default=1e-4, ge=0)
     detection_weight: float = Field(default=0.3, ge=0)
     detection_every: int = Field(default=1, ge=1)
+    class_balance: float = Field(default=0.0, ge=0, le=1)
     gradient_clip: float = Field(default=5.0, gt=0)
     average_decay: float = Field(default=0.998, ge=0, lt=1)
     validate_every: int = Field(default=250, gt=0)

@@ -169,7 +169,8 @@ class Trainer:
             labeled = torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
             labeled[:, own] = batch.labeled
             logits = merge_unlabeled(logits, labeled)
-        return segmentation_loss(logits, self.network.loss_target(batch.target, key))
+        target = self.network.loss_target(batch.target, key)
+        return segmentation_loss(logits, target, class_balance=self.settings.class_balance)
 
     def _detection_loss(self, batches: Mapping[str, JointBatch], size: int) -> Tensor:
         other = _rows(self._train.other_batch(self.settings.other_slices, size))

@@ -24,6 +24,8 @@ class TrainingSettings:
     """0: the detection is not trained, which saves its pass through the encoder."""
     detection_every: int = 1
     """Steps from one detection batch to the next: detection is learned sooner than outlines and costs a third."""
+    class_balance: float = 0.0
+    """Power by which pixels of rare classes count more in the cross-entropy, see `losses.segmentation_loss`."""
     contrast_weight: float = 0.0
     prior_weight: float = 0.0
     gradient_clip: float = 5.0

@@ -23,8 +23,8 @@ from typing import Any
 _PROCESSES = "nnUNet_n_proc_DA"
 _TIMED = 3
 """Iterations that are timed at first; the very first is left out of the estimate, it prepares."""
-_CPU_MEMORY_GB = 1.0
-"""Memory that nnU-Net plans batches and patches for on a CPU; with its own 8 GB an iteration takes a minute."""
+_CPU_MEMORY_GB = 0.3
+"""Memory that nnU-Net plans batches and patches for on a CPU; with 1 GB an iteration takes some 10 s of one core."""
 
 
 def main(argv: list[str]) -> None:
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     prepared = time.monotonic()
     spent, iterations = train(trainer, job["budget_s"], device.type)
     trained = time.monotonic()
-    _predict(trainer.output_folder, device, job["images"], job["predictions"])
+    _predict(trainer.output_folder_base, device, job["images"], job["predictions"])
     record = {
         "budget_s": round(job["budget_s"], 2),
         "training_s": round(spent, 2),

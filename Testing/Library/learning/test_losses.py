@@ -20,6 +20,21 @@ def test_dice_term_by_hand() -> None:
     assert float(loss) == pytest.approx(math.log(2) + 0.5)
 
 
+def test_balanced_classes_by_hand() -> None:
+    """One pixel of four is bone, and the network says everywhere that it is with p = 0.2."""
+    target = torch.tensor([[[1, 0], [0, 0]]])
+    logits = torch.tensor([0.8, 0.2]).log()[None, :, None, None].expand(1, 2, 2, 2)
+
+    def loss(balance: float) -> float:
+        return float(segmentation_loss(logits, target, dice_weight=0, class_balance=balance))
+
+    background, bone = -math.log(0.8), -math.log(0.2)
+    assert loss(0) == pytest.approx((3 * background + bone) / 4)
+    assert loss(1) == pytest.approx((background + bone) / 2)  # every class counts alike
+    root = math.sqrt(3)  # three times as many pixels, each counting 1 / sqrt(3)
+    assert loss(0.5) == pytest.approx((root * background + bone) / (root + 1))
+
+
 def test_right_answer_costs_almost_nothing_and_wrong_one_much() -> None:
     target = torch.tensor([[[0, 1], [2, 0]]])
     right = 20.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 1).float()

@@ -107,3 +107,13 @@ def test_other_batch_mixes_maps_textures_and_wrong_scales(the_bank: TissueBank, 
 def test_normalization_ignores_gain_and_offset(a_generator: torch.Generator) -> None:
     image = torch.rand(2, 3, 60, 60, generator=a_generator)
     assert torch.allclose(normalize_slices(image), normalize_slices(image * 700 + 35), atol=1e-4)
+
+
+def test_every_map_of_a_joint_is_drawn_as_often(the_maps: list[TissueMap], a_generator: torch.Generator) -> None:
+    knee, shoulder, _ = the_maps
+    bank = TissueBank.from_maps([knee, shoulder, knee, knee])
+    sampler = SliceSampler(bank, ["knee", "shoulder"], a_generator)
+    counts = torch.bincount(sampler._draw("knee", 3000), minlength=4)
+    assert counts[1] == 0  # a shoulder is no knee
+    assert all(900 < int(counts[member]) < 1100 for member in (0, 2, 3))  # 1000 ± 26: four standard deviations
+    assert set(sampler._draw("shoulder", 50).tolist()) == {1}
