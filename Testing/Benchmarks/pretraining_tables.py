@@ -76,8 +76,8 @@ def markdown(result: dict) -> str:
         "",
         (
             f"{studies['unlabelled']} unlabelled studies, {studies['held_back']} held back to judge pretraining, up "
-            f"to {max(s['labelled'])} labelled, {studies['test']} for testing. Pixel {s['pixel_mm']} mm, {s['size_px']} px "
-            f"windows; pretraining {s['pretrain_steps']} steps of {s['pretrain_batch']} slices, segmentation and "
+            f"to {max(s['labelled'])} labelled, {studies['test']} for testing. Pixel {s['pixel_mm']} mm, "
+            f"{s['size_px']} px windows; pretraining {s['pretrain_steps']} steps of {s['pretrain_batch']} slices, segmentation and "
             f"classification {s['steps']} steps of {s['batch']}; {result['seeds']} seed"
             f"{'s' if result['seeds'] > 1 else ''}, each with another choice of labelled subjects."
         ),
