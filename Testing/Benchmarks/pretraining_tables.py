@@ -75,11 +75,11 @@ def markdown(result: dict) -> str:
         f"## {'Synthetic knees' if result['joint'] == 'knee' else 'Real pelvis MR'}, size `{result['size']}`",
         "",
         (
-            f"{studies['unlabelled']} unlabelled studies, {studies['held_back']} held back to judge pretraining, up "
-            f"to {max(s['labelled'])} labelled, {studies['test']} for testing. Pixel {s['pixel_mm']} mm, "
-            f"{s['size_px']} px windows; pretraining {s['pretrain_steps']} steps of {s['pretrain_batch']} slices, segmentation and "
-            f"classification {s['steps']} steps of {s['batch']}; {result['seeds']} seed"
-            f"{'s' if result['seeds'] > 1 else ''}, each with another choice of labelled subjects."
+            f"{studies['unlabelled']} unlabelled studies, {studies['held_back']} held back to judge pretraining, up to "
+            f"{max(s['labelled'])} labelled, {studies['test']} for testing. "
+            f"Pixel {s['pixel_mm']} mm, {s['size_px']} px windows; pretraining {s['pretrain_steps']} steps of "
+            f"{s['pretrain_batch']} slices, segmentation and classification {s['steps']} steps of {s['batch']}; "
+            f"{result['seeds']} seed{'s' if result['seeds'] > 1 else ''}, each with other labelled subjects."
         ),
         "",
         "### Pretraining, on studies held back",
