@@ -12,6 +12,7 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.evaluation.run import JSON_NAME, REPORT_NAME, Evaluation, mean_dice
 from MultiJointSegLib.evaluation.studies.nnunet import find_nnunet
 from MultiJointSegLib.evaluation.studies.run import DATA, TABLE_NAME, prepare_study, report_study, run_study
+from MultiJointSegLib.evaluation.studies.verdicts import verdicts
 from MultiJointSegLib.inference.device import choose_device
 from MultiJointSegLib.progress import Progress
 
@@ -45,6 +46,10 @@ def _schemes(arguments: argparse.Namespace, output: Path, progress: Progress) ->
 def _reported(found: Evaluation, output: Path) -> Outcome:
     dice = mean_dice(found)
     lines = [f"{method}: mean Dice {value:.3f}" for method, value in dice.items()]
+    lines += [
+        f"{v.reference} against {v.method}: {v.word} ({v.gain:+.3f}, p = {v.p_corrected:.3g})"
+        for v in verdicts(found.comparisons)
+    ]
     lines += [f"Report: {output / REPORT_NAME}", f"Table: {output / TABLE_NAME}", f"Numbers: {output / JSON_NAME}"]
     return Outcome(lines, {"exit_code": 0, "output": str(output), "mean_dice": dice})
 

@@ -10,6 +10,7 @@ from MultiJointSegLib.evaluation.about import About
 from MultiJointSegLib.evaluation.metrics import METRICS
 from MultiJointSegLib.evaluation.run import Evaluation
 from MultiJointSegLib.evaluation.statistics import DEFINITION
+from MultiJointSegLib.evaluation.studies.verdicts import verdicts
 from MultiJointSegLib.evaluation.summary import ALL_BONES, Spread
 from MultiJointSegLib.imaging.atomic import atomic_write
 
@@ -21,6 +22,19 @@ def write_markdown(path: Path, about: About, evaluation: Evaluation) -> None:
     lines = [f"# {about.title}", ""]
     for term, text in about.notes:
         lines += [f"**{term}.** {text}", ""]
+    found = verdicts(evaluation.comparisons)
+    if found:
+        reference = found[0].reference.partition(",")[0]
+        lines += [
+            f"## Is `{reference}` better?",
+            "",
+            "Mean Dice over subjects; p corrected for all comparisons below.",
+            "",
+        ]
+        lines += _header([f"{reference} against", "subjects", "gain in Dice", "p corrected", "better?"])
+        for v in found:
+            lines.append(_row([v.method, str(v.subjects), f"{v.gain:+.4f}", f"{v.p_corrected:.3g}", v.word]))
+        lines.append("")
     lines += ["## Per bone", "", "Mean ± standard deviation over cases; all bones: over subjects.", ""]
     names = [f"{METRICS[key].name}{f' ({METRICS[key].unit})' if METRICS[key].unit else ''}" for key in SHOWN]
     lines += _header(["method", "bone", "cases", *names, "missed"])

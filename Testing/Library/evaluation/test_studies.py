@@ -9,11 +9,15 @@ import pytest
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import CancelledError, InputError
+from MultiJointSegLib.evaluation.bootstrap import Interval
+from MultiJointSegLib.evaluation.statistics import PairedComparison
 from MultiJointSegLib.evaluation.studies.cell_run import CELL_RECORD
 from MultiJointSegLib.evaluation.studies.config import StudyConfig, read_study
 from MultiJointSegLib.evaluation.studies.datasets import list_hip_mr
 from MultiJointSegLib.evaluation.studies.design import Cell, cell_config, cells, comparisons, conditions
 from MultiJointSegLib.evaluation.studies.run import report_study, run_study
+from MultiJointSegLib.evaluation.studies.verdicts import verdicts
+from MultiJointSegLib.evaluation.summary import MethodComparison
 from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.learning.config import parse_strictly
 from MultiJointSegLib.learning.manifest import Examination, read_dataset
@@ -148,6 +152,7 @@ def test_a_whole_study_that_is_stopped_and_goes_on(a_study_file, tmp_path) -> No
     assert all(set(cell["train"]).isdisjoint(cell["test"]) for cell in numbers["cells"])
     table = (out / "table.md").read_text()
     assert "Not done" not in table
+    assert "## Is `shared_norm` better?" in table and "| not shown |" in table  # three subjects cannot show it
     assert "| individual | **all bones** |" in table and "individual − shared_norm" in table
     page = (out / "report.html").read_text()
     assert "Tiny study" in page and "0.25, before any" in page  # three subjects: no p below 2 / 2^3
@@ -155,6 +160,17 @@ def test_a_whole_study_that_is_stopped_and_goes_on(a_study_file, tmp_path) -> No
     changed.write_text(a_study_file.read_text().replace('"steps": 1', '"steps": 2'))
     with pytest.raises(InputError, match="another configuration"):
         run_study(changed, out)
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "word"), [(-0.1, 0.01, "better"), (0.1, 0.01, "worse"), (-0.1, 0.06, "not shown")]
+)
+def test_what_is_said_of_the_first_scheme(difference: float, p: float, word: str) -> None:
+    """The comparison is of the other method minus the reference."""
+    interval = Interval(difference, difference, "none")
+    result = PairedComparison(18, difference, interval, p / 2, p, 0.5, 1.0)
+    (found,) = verdicts([MethodComparison("shared", "all", m, result) for m in ("assd_mm", "dice")])
+    assert (found.reference, found.method, found.gain, found.word) == ("all", "shared", -difference, word)
 
 
 def test_real_hips_become_a_manifest(tmp_path, a_small_knee) -> None:
