@@ -11,112 +11,31 @@ from functools import partial
 
 import numpy as np
 
+from MultiJointSegLib.morphology.ankle_definitions import (
+    AXIAL_ANGLE,
+    CALCANEAL_LENGTH,
+    CALCANEAL_PITCH,
+    DOME_RADIUS,
+    FRONTAL_ANGLE,
+    GAP_MEAN,
+    GAP_SPREAD,
+    LATERAL_ANGLE,
+    SAGITTAL_ANGLE,
+    TALUS_SIZES,
+)
 from MultiJointSegLib.morphology.ankle_frame import BoneAxis, Dome, bone_axis, talar_dome, tibial_shaft
 from MultiJointSegLib.morphology.axes import ShaftAxis
 from MultiJointSegLib.morphology.field_of_view import FieldEdge
-from MultiJointSegLib.morphology.frames import Definition, Found, LandmarkMissing, angle_deg, once, perpendicular
+from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, once, perpendicular
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
 from MultiJointSegLib.morphology.measurement import Measurement, line, plane, point
 from MultiJointSegLib.surface.distance import signed_distance_mm
 from MultiJointSegLib.surface.mesh import Surface
 
-_SHAFT = (
-    "Tibial axis: line through the centroids of the cross-sections from 1.3 to at most 3 times the bone's size from "
-    "the "
-    "tip of the medial malleolus (size: root of its largest cross-section there)."
-)
-_DOME = (
-    "Dome axis: axis of the circular cylinder nearest to the surface of the talus that faces the tibia (robust fit)."
-)
-_LONG = "Long axis of a bone: first principal axis of inertia of the solid inside its surface."
-_SIDES = "Medial is where the medial malleolus lies, anterior where the talus lies in front of the calcaneus."
-_SAGITTAL = "Sagittal plane: perpendicular to the dome axis."
 _AXIS_ERROR_DEG = 1.0
 _LARGEST_RADIUS_ERROR = 0.05
 _SAMPLES = 1500
 _COVERED = 1.3
-
-FRONTAL_ANGLE = Definition(
-    "ankle_frontal_tibiotalar_angle",
-    "Frontal tibiotalar angle",
-    "",
-    "deg",
-    f"Angle on the lateral side between tibial axis and dome axis; 90 degrees when perpendicular. "
-    f"{_SHAFT} {_DOME} {_SIDES}",
-)
-SAGITTAL_ANGLE = Definition(
-    "ankle_sagittal_tibiotalar_angle",
-    "Sagittal tibiotalar angle",
-    "",
-    "deg",
-    "Angle in front between the tibial axis (upward) and the long axis of the talus (forward) in the sagittal plane; "
-    f"grows with plantar flexion. {_SHAFT} {_LONG} {_SAGITTAL}",
-)
-TALUS_SIZES = tuple(
-    Definition(f"talus_{key}", name, "talus", "mm", f"Extent of the talus along {axis}. {_DOME} {_LONG}")
-    for key, name, axis in (
-        ("length", "Length", "its long axis, made perpendicular to the dome axis"),
-        ("width", "Width", "the dome axis (lateral process included)"),
-        ("height", "Height", "the direction perpendicular to both dome axis and long axis"),
-    )
-)
-DOME_RADIUS = Definition(
-    "talus_dome_radius",
-    "Dome radius",
-    "talus",
-    "mm",
-    "Radius of the circle nearest to the top of the talar dome (35 degrees to the front and to the back), seen along "
-    f"the dome axis. {_DOME}",
-)
-LATERAL_ANGLE = Definition(
-    "ankle_lateral_talocalcaneal_angle",
-    "Lateral talocalcaneal angle",
-    "",
-    "deg",
-    "Angle between the long axes of talus and calcaneus in the sagittal plane, positive when they diverge backward "
-    "(talus "
-    f"more declined than the calcaneus). {_LONG} {_SAGITTAL} Radiographic angles use lines along the outlines.",
-)
-AXIAL_ANGLE = Definition(
-    "ankle_axial_talocalcaneal_angle",
-    "Axial talocalcaneal angle",
-    "",
-    "deg",
-    "Angle between the long axes of talus and calcaneus in the plane of dome axis and talar long axis, positive when "
-    "the "
-    f"calcaneus points more lateral. {_LONG} {_DOME} {_SIDES} Radiographic angles use lines along the outlines.",
-)
-CALCANEAL_LENGTH = Definition(
-    "calcaneus_length",
-    "Length",
-    "calcaneus",
-    "mm",
-    f"Extent of the calcaneus along its long axis; an apophysis that is not ossified is not included. {_LONG}",
-)
-CALCANEAL_PITCH = Definition(
-    "calcaneus_pitch",
-    "Calcaneal pitch",
-    "calcaneus",
-    "deg",
-    "Angle between the lower border of the calcaneus and the floor in standing.",
-)
-GAP_MEAN = Definition(
-    "ankle_tibiotalar_distance_mean",
-    "Tibiotalar distance, mean",
-    "",
-    "mm",
-    "Mean, by area, of the distance from the talar dome to the nearest point of the tibia (bone to bone, both "
-    "cartilages included), over the part of the dome that the tibia covers: where it is less than 1.3 times its "
-    "median.",
-)
-GAP_SPREAD = Definition(
-    "ankle_tibiotalar_distance_sd",
-    "Tibiotalar distance, standard deviation",
-    "",
-    "mm",
-    "Standard deviation, by area, of the distance from the covered part of the talar dome to the tibia; 0 for "
-    "perfectly congruent surfaces.",
-)
 
 
 def measure_ankle(
@@ -198,20 +117,21 @@ def _bone_line(axis: BoneAxis) -> dict[str, object]:
 
 
 def _dome_radius(dome: Dome) -> Found:
-    c = dome.cylinder
-    if dome.radius_error_mm > _LARGEST_RADIUS_ERROR * dome.radius_mm:
+    arc = dome.arc
+    if arc is None:
+        raise LandmarkMissing(f"The radius of the talar dome cannot be measured. {dome.arc_reason}")
+    accepted = _LARGEST_RADIUS_ERROR * arc.radius_mm
+    if arc.error_mm > accepted:
         raise LandmarkMissing(
-            f"The radius of the talar dome is not clear: its top and the whole of it differ by "
-            f"{dome.radius_error_mm:.1f} mm, accepted are {_LARGEST_RADIUS_ERROR * dome.radius_mm:.1f} mm."
+            f"The radius of the talar dome is not clear: it is known to {arc.error_mm:.1f} mm from the "
+            f"{arc.to_deg - arc.from_deg:.0f} degrees of the dome that are round, accepted are {accepted:.1f} mm."
         )
-    up = perpendicular(dome.superior, c.axis)
-    top = c.point_mm + c.radius_mm * up
     shown = {
         "dome_axis": _dome_line(dome),
-        "radius": line(top - dome.radius_mm * up, top),
-        "view": plane(c.point_mm, c.axis),
+        "radius": line(*dome.arc_ends_mm),
+        "view": plane(dome.cylinder.point_mm, dome.cylinder.axis),
     }
-    return Found(dome.radius_mm, shown, dome.radius_error_mm)
+    return Found(arc.radius_mm, shown, arc.error_mm)
 
 
 def _dome_error_deg(dome: Dome) -> float:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from MultiJointSegLib.morphology.arcs import RoundArc, round_arc
 from MultiJointSegLib.morphology.axes import ShaftAxis, outward_direction, section_scale_mm, shaft_axis
-from MultiJointSegLib.morphology.fits import CylinderFit, fit_circle, fit_cylinder
+from MultiJointSegLib.morphology.cylinder_fit import CylinderFit, fit_cylinder
+from MultiJointSegLib.morphology.fits import fit_circle
 from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, perpendicular, unit
 from MultiJointSegLib.morphology.landmarks import extreme_point, joint_point
 from MultiJointSegLib.morphology.mass_properties import mass_properties
@@ -25,7 +27,8 @@ SHAFT_FROM, SHAFT_TO, SHAFT_SHORTEST = 1.3, 3.0, 0.4
 
 _NEAR_TIBIA = 0.3
 _DOME_DEG = 60.0
-_TOP_DEG = 35.0
+_PROFILE_DEG = 80.0
+_NEAR_DOME = 0.25
 _ROUND_SHARE = 0.05
 _COVERED = 1.4
 _LOOSELY_COVERED = 1.6
@@ -43,9 +46,10 @@ class Dome:
         Axis toward lateral.
     axis_error_deg : float
         Standard error of the axis: how far the cylinder's differs from the one that the normals alone give.
-    radius_mm, radius_error_mm : float
-        Of the circle nearest to the top of the dome, seen along the axis, and how far the cylinder's radius, to which
-        front and back of the dome contribute, differs from it.
+    arc : RoundArc or None
+        Widest circular part of the dome's profile, seen along the axis; None where `arc_reason` says why.
+    arc_ends_mm : float ndarray of shape (2, 3)
+        Center of that circle and the middle of the arc.
     triangles : int ndarray
         Triangles of the talus on the dome.
     superior, anterior : float ndarray of shape (3,)
@@ -56,8 +60,9 @@ class Dome:
 
     cylinder: CylinderFit
     axis_error_deg: float
-    radius_mm: float
-    radius_error_mm: float
+    arc: RoundArc | None
+    arc_ends_mm: np.ndarray
+    arc_reason: str
     triangles: np.ndarray
     superior: np.ndarray
     anterior: np.ndarray
@@ -145,19 +150,39 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     lateral = axis * -np.sign(side)
     turned = CylinderFit(cylinder.point_mm, lateral, cylinder.radius_mm, cylinder.quality)
     axis_error = float(np.hypot(angle_deg(axis, by_normals), np.degrees(cylinder.quality.residual_mm / (0.5 * scale))))
-    radius, residual = _top_circle(centers[chosen], normals[chosen], axis, up)
-    radius_error = float(np.hypot(radius - cylinder.radius_mm, residual))
-    return Dome(turned, axis_error, radius, radius_error, chosen, superior, anterior, scale)
+    arc, ends, reason = None, np.tile(cylinder.point_mm, (2, 1)), ""
+    try:
+        arc = _dome_arc(centers, normals, chosen, cylinder, axis, up)
+        flat = np.stack([arc.center_mm, arc.at(0.5 * (arc.from_deg + arc.to_deg))])
+        ends = cylinder.point_mm + flat @ np.stack([up, np.cross(axis, up)])
+    except LandmarkMissing as error:
+        reason = str(error)
+    return Dome(turned, axis_error, arc, ends, reason, chosen, superior, anterior, scale)
 
 
-def _top_circle(centers: np.ndarray, normals: np.ndarray, axis: np.ndarray, up: np.ndarray) -> tuple[float, float]:
-    """Radius and residual (mm) of the circle nearest to the top of the dome; farther down the dome is less round."""
-    sagittal = np.hypot(normals @ up, normals @ np.cross(axis, up))
-    top = centers[normals @ up > np.cos(np.radians(_TOP_DEG)) * sagittal]
-    if len(top) < 40:
-        raise LandmarkMissing("The top of the talar dome is not found where the talus faces the tibia.")
-    circle = fit_circle(top - np.outer(top @ axis, axis))
-    return circle.radius_mm, circle.quality.residual_mm
+def _dome_arc(
+    centers: np.ndarray,
+    normals: np.ndarray,
+    on_dome: np.ndarray,
+    cylinder: CylinderFit,
+    axis: np.ndarray,
+    up: np.ndarray,
+) -> RoundArc:
+    """The circular part of the dome's profile, wherever the foot has turned it to.
+
+    Where the dome ends in front and behind does not depend on the tibia: in plantar flexion the tibia stands above its
+    back part, and what surrounds the dome there would be taken for a part of it.
+    """
+    forward = np.cross(axis, up)
+    sagittal = np.hypot(normals @ up, normals @ forward)
+    chosen = (sagittal > 0.94) & (normals @ up > np.cos(np.radians(_PROFILE_DEG)) * sagittal)
+    offset = centers - cylinder.point_mm
+    along = offset @ axis
+    flat = np.column_stack([offset @ up, offset @ forward])
+    low, high = np.quantile(along[on_dome], (0.05, 0.95))
+    chosen &= (along > low) & (along < high)
+    chosen &= np.abs(np.linalg.norm(flat, axis=1) - cylinder.radius_mm) < _NEAR_DOME * cylinder.radius_mm
+    return round_arc(flat[chosen], along[chosen])
 
 
 def _axis_across(

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from MultiJointSegLib.errors import MultiJointSegError
 
 _TUKEY = 4.685
-_SMALLEST_SCALE_MM = 1e-3
+SMALLEST_SCALE_MM = 1e-3
 _TRIALS = 300
 _ROUNDS = 30
-_INLIER_SCALES = 3.0
+INLIER_SCALES = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,17 +80,8 @@ class CircleFit:
     quality: FitQuality
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CylinderFit:
-    """Circular cylinder; `point_mm` is the point of its axis nearest to the centroid of the points."""
-
-    point_mm: np.ndarray
-    axis: np.ndarray
-    radius_mm: float
-    quality: FitQuality
-
-
-def _checked(points_mm: np.ndarray, needed: int, shape: str) -> np.ndarray:
+def checked_points(points_mm: np.ndarray, needed: int, shape: str) -> np.ndarray:
+    """The points (n, 3) as floats, if they are enough and finite."""
     points = np.asarray(points_mm, float)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < needed or not np.isfinite(points).all():
         raise MultiJointSegError(f"A {shape} fit needs at least {needed} finite points (n, 3), not {points.shape}.")
@@ -100,7 +90,7 @@ def _checked(points_mm: np.ndarray, needed: int, shape: str) -> np.ndarray:
 
 def tukey_weights(residual_mm: np.ndarray) -> tuple[np.ndarray, float]:
     """Tukey biweights (n,) of signed residuals and their robust standard deviation (1.4826 times the median)."""
-    scale = max(1.4826 * float(np.median(np.abs(residual_mm))), _SMALLEST_SCALE_MM)
+    scale = max(1.4826 * float(np.median(np.abs(residual_mm))), SMALLEST_SCALE_MM)
     return np.clip(1.0 - (residual_mm / (_TUKEY * scale)) ** 2, 0.0, None) ** 2, scale
 
 
@@ -136,11 +126,11 @@ def _robust(
             break
     distance = residual(best, points)
     _, scale = tukey_weights(distance)
-    inliers = np.abs(distance) <= _INLIER_SCALES * scale
+    inliers = np.abs(distance) <= INLIER_SCALES * scale
     return best, FitQuality(float(np.sqrt(np.mean(distance[inliers] ** 2))), inliers)
 
 
-def _principal(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def principal_axes(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weighted centroid, variances (ascending) and the axes as columns."""
     centroid = weights @ points / weights.sum()
     offset = points - centroid
@@ -150,10 +140,10 @@ def _principal(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 
 def fit_line(points_mm: np.ndarray, *, seed: int = 0) -> LineFit:
     """Line nearest to points (n, 3) in LPS mm, n >= 3, half of which may be outliers."""
-    points = _checked(points_mm, 3, "line")
+    points = checked_points(points_mm, 3, "line")
 
     def solve(p: np.ndarray, w: np.ndarray, _: np.ndarray | None) -> np.ndarray | None:
-        centroid, values, vectors = _principal(p, w)
+        centroid, values, vectors = principal_axes(p, w)
         return np.concatenate([centroid, vectors[:, 2]]) if values[2] > 0 else None
 
     def residual(line: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -165,10 +155,10 @@ def fit_line(points_mm: np.ndarray, *, seed: int = 0) -> LineFit:
 
 def fit_plane(points_mm: np.ndarray, *, seed: int = 0) -> PlaneFit:
     """Plane nearest to points (n, 3) in LPS mm, n >= 4, half of which may be outliers."""
-    points = _checked(points_mm, 4, "plane")
+    points = checked_points(points_mm, 4, "plane")
 
     def solve(p: np.ndarray, w: np.ndarray, _: np.ndarray | None) -> np.ndarray | None:
-        centroid, values, vectors = _principal(p, w)
+        centroid, values, vectors = principal_axes(p, w)
         return np.concatenate([centroid, vectors[:, 0]]) if values[1] > 1e-12 * max(values[2], 1e-12) else None
 
     def residual(plane: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -208,7 +198,7 @@ def geometric_sphere(points: np.ndarray, weights: np.ndarray, start: np.ndarray,
 
 def fit_sphere(points_mm: np.ndarray, *, seed: int = 0) -> SphereFit:
     """Sphere nearest to points (n, 3) in LPS mm, n >= 5, somewhat less than half of which may be outliers."""
-    points = _checked(points_mm, 5, "sphere")
+    points = checked_points(points_mm, 5, "sphere")
 
     def solve(p: np.ndarray, w: np.ndarray, start: np.ndarray | None) -> np.ndarray | None:
         return algebraic_sphere(p, w) if start is None else geometric_sphere(p, w, start)
@@ -220,19 +210,12 @@ def fit_sphere(points_mm: np.ndarray, *, seed: int = 0) -> SphereFit:
     return SphereFit(sphere[:3], float(sphere[3]), quality)
 
 
-def _basis(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two unit vectors that are perpendicular to a unit vector and to each other."""
-    first = np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))])
-    first /= np.linalg.norm(first)
-    return first, np.cross(normal, first)
-
-
 def fit_circle(points_mm: np.ndarray, *, seed: int = 0) -> CircleFit:
     """Circle in space nearest to points (n, 3) in LPS mm, n >= 4: their plane, then the circle in it."""
-    points = _checked(points_mm, 4, "circle")
+    points = checked_points(points_mm, 4, "circle")
 
     def solve(p: np.ndarray, w: np.ndarray, _: np.ndarray | None) -> np.ndarray | None:
-        centroid, values, vectors = _principal(p, w)
+        centroid, values, vectors = principal_axes(p, w)
         if values[1] <= 1e-12 * max(values[2], 1e-12):
             return None
         u, v, normal = vectors[:, 2], vectors[:, 1], vectors[:, 0]
@@ -259,56 +242,3 @@ def fit_circle(points_mm: np.ndarray, *, seed: int = 0) -> CircleFit:
 
     circle, quality = _robust(points, 3, solve, residual, seed)
     return CircleFit(circle[:3], circle[3:6], float(circle[6]), quality)
-
-
-def _refine_cylinder(points: np.ndarray, start: np.ndarray, scale_mm: float | None) -> tuple[np.ndarray, float]:
-    """Robust step from a cylinder (point 3, unit axis 3, radius) to a better one, and its residual scale."""
-    center, direction = start[:3], start[3:6]
-    u, v = _basis(direction)
-
-    def distance(x: np.ndarray) -> np.ndarray:
-        tilted = direction + x[2] * u + x[3] * v
-        tilted = tilted / np.linalg.norm(tilted)
-        offset = points - (center + x[0] * u + x[1] * v)
-        return np.linalg.norm(offset - np.outer(offset @ tilted, tilted), axis=1) - x[4]
-
-    radius = start[6] if scale_mm is not None else float(np.median(distance(np.zeros(5))))
-    scale = max(0.1 * radius, _SMALLEST_SCALE_MM) if scale_mm is None else scale_mm
-    found = least_squares(distance, [0.0, 0.0, 0.0, 0.0, radius], loss="cauchy", f_scale=scale, max_nfev=100)
-    x = found.x
-    axis = direction + x[2] * u + x[3] * v
-    better = np.concatenate([center + x[0] * u + x[1] * v, axis / np.linalg.norm(axis), [x[4]]])
-    return better, tukey_weights(distance(x))[1]
-
-
-def fit_cylinder(points_mm: np.ndarray, *, axis: np.ndarray | None = None) -> CylinderFit:
-    """Circular cylinder nearest to points (n, 3) in LPS mm, n >= 8.
-
-    Starts from `axis` (a rough direction, for example of a bone's shaft) or, without it, from each of the three
-    principal axes of the points, and minimizes a robust (Cauchy) loss of the distances whose scale follows the
-    residuals; the start with the smallest residual scale wins. Points with outliers far away need `axis`.
-
-    Raises
-    ------
-    MultiJointSegError
-        If no start leads to a cylinder.
-    """
-    points = _checked(points_mm, 8, "cylinder")
-    middle = np.median(points, axis=0)
-    starts = _principal(points, np.ones(len(points)))[2].T if axis is None else np.asarray(axis, float)[None]
-    best, best_scale = None, np.inf
-    for start in starts:
-        cylinder = np.concatenate([middle, start / np.linalg.norm(start), [0.0]])
-        scale: float | None = None
-        for _ in range(4):
-            cylinder, scale = _refine_cylinder(points, cylinder, scale)
-        if cylinder[6] > 0 and scale is not None and scale < best_scale:
-            best, best_scale = cylinder, scale
-    if best is None:
-        raise MultiJointSegError("No circular cylinder lies near the points.")
-    center, direction, radius = best[:3], best[3:6], float(best[6])
-    offset = points - center
-    distance = np.linalg.norm(offset - np.outer(offset @ direction, direction), axis=1) - radius
-    inliers = np.abs(distance) <= _INLIER_SCALES * tukey_weights(distance)[1]
-    quality = FitQuality(float(np.sqrt(np.mean(distance[inliers] ** 2))), inliers)
-    return CylinderFit(center + direction * ((points.mean(axis=0) - center) @ direction), direction, radius, quality)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from MultiJointSegLib.morphology.axes import cross_section
 from MultiJointSegLib.morphology.fits import SphereFit
 from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, perpendicular, unit
 from MultiJointSegLib.morphology.knee_frame import FemurFrame
-from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, bridge, extreme_point
-from MultiJointSegLib.morphology.measurement import line, plane, point, sphere
+from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, extreme_point
+from MultiJointSegLib.morphology.measurement import line, plane, sphere
 from MultiJointSegLib.surface.mesh import Surface
 
-TROCHLEA_LEVEL = 0.45
-"""Height of the trochlear section above the distal condyles in units of the bone's size: 27 mm in adults."""
-
-_LEVELS_MM = (-2.0, -1.0, 0.0, 1.0, 2.0)
 _NOTCH_DEPTHS = (0.4, 0.5, 0.6)
 _LARGEST_SPHERE_RESIDUAL = 0.05
 
@@ -129,74 +123,6 @@ def posterior_offset(frame: FemurFrame, side: int) -> Found:
     ]
     shown = {"offset": line(foot, condyle), "cortex": line(*ends), "view": plane(condyle, frame.mediolateral)}
     return Found(gap * cosine, shown, error)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trochlea:
-    """Facet peaks and deepest point of the trochlea in axial sections: arrays (levels, 3), LPS mm."""
-
-    medial_mm: np.ndarray
-    lateral_mm: np.ndarray
-    groove_mm: np.ndarray
-
-
-def trochlea(femur: Surface, frame: FemurFrame) -> Trochlea:
-    """Facet peaks and groove in axial sections around the trochlear level.
-
-    Raises
-    ------
-    LandmarkMissing
-        If the outline has no groove in front.
-    """
-    low = float((femur.points_mm @ frame.superior).min())
-    rows = []
-    for shift in _LEVELS_MM:
-        section = cross_section(femur, frame.superior * (low + TROCHLEA_LEVEL * frame.scale_mm + shift), frame.superior)
-        part = section.largest()[0]
-        points = section.segments_mm[section.part == part, 0]
-        flat = np.column_stack([points @ frame.mediolateral, points @ frame.posterior])
-        # The roof of the notch lies farther back.
-        front = flat[:, 1] < flat[:, 1].min() + 0.35 * np.ptp(flat[:, 1])
-        flat, points = flat[front], points[front]
-        a, b, deepest, _ = bridge(flat, np.array([0.0, -1.0]))
-        peaks = sorted((a, b), key=lambda p: float(p[0]))
-        found = [points[int(np.argmin(((flat - q) ** 2).sum(axis=1)))] for q in (*peaks, deepest)]
-        rows.append(found)
-    medial, lateral, groove = np.moveaxis(np.asarray(rows), 1, 0)
-    width = float(np.median((lateral - medial) @ frame.mediolateral))
-    if width < 0.25 * frame.scale_mm:
-        raise LandmarkMissing(f"No trochlea is found: the groove at its level is only {width:.0f} mm wide.")
-    return Trochlea(medial, lateral, groove)
-
-
-def _shown(t: Trochlea, frame: FemurFrame) -> dict[str, dict[str, object]]:
-    n = len(t.groove_mm) // 2
-    return {
-        "medial_facet": line(t.groove_mm[n], t.medial_mm[n]),
-        "lateral_facet": line(t.groove_mm[n], t.lateral_mm[n]),
-        "groove": point(t.groove_mm[n]),
-        "section": plane(t.groove_mm[n], frame.superior),
-    }
-
-
-def sulcus_angle(t: Trochlea, frame: FemurFrame) -> Found:
-    """Angle at the groove between both facet peaks, mean over the levels."""
-    along = frame.superior
-    angles = []
-    for medial, lateral, groove in zip(t.medial_mm, t.lateral_mm, t.groove_mm, strict=True):
-        a, b = medial - groove, lateral - groove
-        angles.append(angle_deg(a - (a @ along) * along, b - (b @ along) * along))
-    width = float(np.mean((t.lateral_mm - t.medial_mm) @ frame.mediolateral))
-    return Found(
-        float(np.mean(angles)), _shown(t, frame), float(np.hypot(np.std(angles), 2.0 * line_error_deg(0.5 * width)))
-    )
-
-
-def trochlear_depth(t: Trochlea, frame: FemurFrame) -> Found:
-    """Mean height of both facet peaks above the groove, perpendicular to the posterior condylar line."""
-    back = frame.posterior
-    depths = t.groove_mm @ back - 0.5 * (t.medial_mm @ back + t.lateral_mm @ back)
-    return Found(float(depths.mean()), _shown(t, frame), float(np.hypot(depths.std(), np.sqrt(1.5) * CONTACT_ERROR_MM)))
 
 
 def notch_width_index(femur: Surface, frame: FemurFrame) -> Found:

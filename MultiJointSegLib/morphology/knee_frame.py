@@ -19,15 +19,15 @@ import numpy as np
 
 from MultiJointSegLib.morphology.axes import (
     ShaftAxis,
-    cross_section,
     outward_direction,
-    section_axes,
     section_scale_mm,
     shaft_axis,
 )
-from MultiJointSegLib.morphology.fits import SphereFit, fit_sphere
+from MultiJointSegLib.morphology.fits import SphereFit
 from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, perpendicular, unit
-from MultiJointSegLib.morphology.landmarks import extreme_point, joint_point
+from MultiJointSegLib.morphology.knee_condyles import CONDYLES, condyle_spheres, condyle_tangents, need_two_condyles
+from MultiJointSegLib.morphology.knee_plateau import plateau_axes, plateau_line
+from MultiJointSegLib.morphology.landmarks import joint_point
 from MultiJointSegLib.surface.mesh import Surface
 
 SHAFT_FROM, SHAFT_TO, SHAFT_SHORTEST = 1.05, 2.7, 0.25
@@ -36,12 +36,7 @@ SHAFT_FROM, SHAFT_TO, SHAFT_SHORTEST = 1.05, 2.7, 0.25
 LARGEST_SHAFT_ERROR_DEG = 4.0
 """A shaft axis known less well is not used for angles; on short shafts the flare of the bone makes it wrong."""
 
-_CONDYLES = 0.65
 _ROUNDS, _STILL_DEG = 5, 0.01
-_PLATEAU_LEVEL = 0.3
-_PATCH_DEG = (-60.0, 15.0)
-"""Part of a posterior condyle that its sphere is fitted to: direction of the normal above (+) or below (-) posterior.
-Farther up the growing epiphysis is not round, farther down the distal facet begins."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,14 +190,15 @@ def femur_frame(
     middle = femur.points_mm.mean(axis=0) if axis.shaft is None else axis.shaft.point_mm
     posterior = _posterior(surfaces, femur, superior, middle, axis.scale_mm)
     for _ in range(_ROUNDS):
-        across, posterior, back, down = _condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
-        spheres = _condyle_spheres(femur, superior, across, posterior, axis.scale_mm)
+        across, posterior, back, down = condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
+        spheres = condyle_spheres(femur, superior, across, posterior, axis.scale_mm)
         before = superior
         superior = perpendicular(axis.outward, unit(spheres[1].center_mm - spheres[0].center_mm))
         posterior = perpendicular(posterior, superior)
         if angle_deg(before, superior) < _STILL_DEG:
             break
-    across, posterior, back, down = _condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
+    across, posterior, back, down = condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
+    need_two_condyles(femur, superior, across, posterior, back, axis.scale_mm)
     return FemurFrame(axis, superior, across, posterior, lateral is not None, back, down, spheres)
 
 
@@ -211,7 +207,7 @@ def _posterior(
 ) -> np.ndarray:
     """Roughly posterior: away from the patella, else where the condyles lie behind the shaft."""
     height = femur.points_mm @ superior
-    condyles = femur.points_mm[height < height.min() + _CONDYLES * scale]
+    condyles = femur.points_mm[height < height.min() + CONDYLES * scale]
     posterior = perpendicular(condyles.mean(axis=0) - middle, superior)
     if "patella" in surfaces:
         anterior = perpendicular(surfaces["patella"].points_mm.mean(axis=0) - middle, superior)
@@ -221,62 +217,6 @@ def _posterior(
             )
         posterior = -anterior
     return posterior
-
-
-def _condyle_tangents(
-    femur: Surface, superior: np.ndarray, posterior: np.ndarray, lateral: np.ndarray | None, scale: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mediolateral, posterior, most posterior and most distal points (2, 3) of the condyles: medial, lateral."""
-    height = femur.points_mm @ superior
-    condyles = femur.points_mm[height < height.min() + _CONDYLES * scale]
-    across = np.cross(superior, posterior)
-    back = np.zeros((2, 3))
-    for _ in range(40):
-        previous = across
-        if lateral is not None and lateral @ across < 0:
-            across = -across
-        first, second = _halves(condyles, across)
-        back = np.stack([extreme_point(first, posterior), extreme_point(second, posterior)])
-        across = perpendicular(back[1] - back[0], superior)
-        turned = np.cross(superior, across)
-        posterior = turned * np.sign(turned @ posterior)
-        if np.abs(across - previous).max() < 1e-9:
-            break
-    first, second = _halves(condyles, across)
-    down = np.stack([extreme_point(first, -superior), extreme_point(second, -superior)])
-    return across, posterior, back, down
-
-
-def _halves(points: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points on the negative and on the positive side of the middle along a direction."""
-    along = points @ across
-    middle = 0.5 * (along.min() + along.max())
-    return points[along < middle], points[along >= middle]
-
-
-def _condyle_spheres(
-    femur: Surface, superior: np.ndarray, across: np.ndarray, posterior: np.ndarray, scale: float
-) -> tuple[SphereFit, SphereFit]:
-    vectors = femur.area_vectors_mm2()
-    normals = vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
-    centers = femur.points_mm[femur.triangles].mean(axis=1)
-    height = centers @ superior
-    low = float((femur.points_mm @ superior).min())
-    sagittal = np.hypot(normals @ posterior, normals @ superior)
-    elevation = np.degrees(np.arctan2(normals @ superior, normals @ posterior))
-    patch = (sagittal > 0.7) & (elevation > _PATCH_DEG[0]) & (elevation < _PATCH_DEG[1])
-    patch &= height < low + _CONDYLES * scale
-    along = centers @ across
-    middle = 0.5 * float(along[height < low + _CONDYLES * scale].min() + along[height < low + _CONDYLES * scale].max())
-    found = []
-    for side in (-1.0, 1.0):
-        chosen = patch & ((along - middle) * side > 0.08 * scale)
-        if chosen.sum() < 30:
-            raise LandmarkMissing("The posterior surface of a femoral condyle is not found.")
-        # Only what lies up to a third of the bone's size in front of the most posterior point is condyle.
-        back = centers[chosen] @ posterior
-        found.append(fit_sphere(centers[chosen][back > back.max() - 0.33 * scale]))
-    return found[0], found[1]
 
 
 def tibia_frame(
@@ -299,44 +239,9 @@ def tibia_frame(
     if axis.shaft is None:
         # Seen from the front, the shaft is nearly perpendicular to the plateau; seen from the side it is not.
         for _ in range(3):
-            across, back, _ = _plateau_axes(tibia, superior, posterior, axis.scale_mm)
-            superior = perpendicular(superior, _plateau_line(tibia, superior, across, axis.scale_mm))
-    across, back, center = _plateau_axes(tibia, superior, posterior, axis.scale_mm)
+            across, back, _ = plateau_axes(tibia, superior, posterior, axis.scale_mm)
+            superior = perpendicular(superior, plateau_line(tibia, superior, across, axis.scale_mm))
+    across, back, center = plateau_axes(tibia, superior, posterior, axis.scale_mm)
     if lateral is not None:
         across = across * np.sign(lateral @ across)
     return TibiaFrame(axis, superior, across, back, lateral is not None, center, on_edge.get("tibia"))
-
-
-def _plateau_axes(
-    tibia: Surface, superior: np.ndarray, posterior: np.ndarray, scale: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Longest axis of the cross-section under the plateau, posterior, and the section's center (3,)."""
-    top = float((tibia.points_mm @ superior).max())
-    section = cross_section(tibia, superior * (top - _PLATEAU_LEVEL * scale), superior)
-    part, _, center = section.largest()
-    if part < 0:
-        raise LandmarkMissing("The tibial plateau is not found.")
-    across = section_axes(section, part)[0]
-    back = np.cross(superior, across)
-    if abs(back @ posterior) < 0.5:
-        raise LandmarkMissing("The tibial plateau is not wider from side to side than from front to back.")
-    return across, back * np.sign(back @ posterior), center
-
-
-def _plateau_line(tibia: Surface, superior: np.ndarray, across: np.ndarray, scale: float) -> np.ndarray:
-    """Unit vector from the mean of the upward surface of one compartment to that of the other."""
-    vectors = tibia.area_vectors_mm2()
-    areas = np.linalg.norm(vectors, axis=1)
-    centers = tibia.points_mm[tibia.triangles].mean(axis=1)
-    height = centers @ superior
-    flat = (vectors @ superior > 0.85 * areas) & (height > height.max() - _PLATEAU_LEVEL * scale)
-    along = centers @ across
-    if flat.sum() < 20:
-        raise LandmarkMissing("The tibial plateau is not found.")
-    middle = 0.5 * (along[flat].min() + along[flat].max())
-    # Without the eminence in the middle.
-    sides = [flat & ((along - middle) * sign > 0.15 * scale) for sign in (-1.0, 1.0)]
-    if not all(s.any() for s in sides):
-        raise LandmarkMissing("The tibial plateau is not found.")
-    ends = [areas[s] @ centers[s] / areas[s].sum() for s in sides]
-    return unit(ends[1] - ends[0])

@@ -9,9 +9,10 @@ from scipy.spatial import ConvexHull, QhullError
 
 from MultiJointSegLib.morphology.axes import cross_section
 from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, perpendicular
-from MultiJointSegLib.morphology.knee_femur import Trochlea, line_error_deg, shaft_line
+from MultiJointSegLib.morphology.knee_femur import line_error_deg, shaft_line
 from MultiJointSegLib.morphology.knee_frame import FemurFrame, TibiaFrame
-from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, extreme_point
+from MultiJointSegLib.morphology.knee_trochlea import Trochlea
+from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM, apex_point, extreme_point
 from MultiJointSegLib.morphology.measurement import line, plane, point
 from MultiJointSegLib.surface.mesh import Surface
 
@@ -19,7 +20,7 @@ _PLATEAU_OFFSET = 0.25
 _SECTIONS = (-0.03, -0.015, 0.0, 0.015, 0.03)
 _CONCAVE_SHARE = 0.45
 _TUBEROSITY = (0.3, 1.1)
-_TUBEROSITY_MARGIN = 0.08
+_TUBEROSITY_MARGIN, _TUBEROSITY_RADIUS = 0.08, 0.12
 
 
 def tibial_shaft_line(frame: TibiaFrame) -> dict[str, object]:
@@ -180,7 +181,7 @@ def flexion(femur: FemurFrame, tibia: TibiaFrame) -> Found:
 
 
 def tuberosity_point(tibia: Surface, frame: TibiaFrame, femur: FemurFrame) -> np.ndarray:
-    """Most anterior part of the proximal tibia below the plateau, mean of the surface within half a millimeter.
+    """Most anterior point of the proximal tibia below the plateau: apex of the paraboloid nearest to the surface there.
 
     Anterior is that of the femur, made perpendicular to the tibia's long direction.
 
@@ -202,7 +203,7 @@ def tuberosity_point(tibia: Surface, frame: TibiaFrame, femur: FemurFrame) -> np
             "The tibial tuberosity is not found: the most anterior bone below the plateau lies where the bone in "
             f"view, or the search, ends ({at:.0f} mm below the plateau)."
         )
-    return found
+    return apex_point(tibia, found, -back, _TUBEROSITY_RADIUS * frame.scale_mm)
 
 
 def tuberosity_groove_distance(tibia: Surface, tibia_axes: TibiaFrame, femur: FemurFrame, t: Trochlea) -> Found:
@@ -223,6 +224,6 @@ def tuberosity_groove_distance(tibia: Surface, tibia_axes: TibiaFrame, femur: Fe
             "distance": line(tuberosity - value * femur.mediolateral, tuberosity),
             "view": plane(groove, femur.superior),
         },
-        float(np.hypot(grooves.std(), 2.0 * CONTACT_ERROR_MM)),
+        float(np.hypot(t.groove_error_mm, 2.0 * CONTACT_ERROR_MM)),
         note if known and bent > 10.0 else "",
     )

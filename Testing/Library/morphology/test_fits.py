@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from MultiJointSegLib.errors import MultiJointSegError
-from MultiJointSegLib.morphology.fits import fit_circle, fit_cylinder, fit_line, fit_plane, fit_sphere
+from MultiJointSegLib.morphology.cylinder_fit import fit_cylinder
+from MultiJointSegLib.morphology.fits import fit_circle, fit_line, fit_plane, fit_sphere
 
 NOISE_MM = 0.2
 CENTER = np.array([-80.0, 40.0, 500.0])
