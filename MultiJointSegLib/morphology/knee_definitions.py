@@ -21,8 +21,8 @@ _AXIAL = (
 )
 _TROCHLEA = (
     "In five axial sections about 0.45 times the bone's size above the distal condyles (27 mm in adults), on bone; "
-    "facet peaks: where one line touches both facets; deepest point: vertex of the parabola nearest to the bottom of the "
-    "groove."
+    "facet peaks: where one line touches both facets; deepest point: vertex of the parabola nearest to the bottom of "
+    "the groove."
 )
 FEMORAL_ANGLE = Definition(
     "femur_alldfa",
