@@ -206,3 +206,28 @@ def test_command_from_an_archive_to_a_report(tmp_path: Path, a_study, capsys: py
     (tmp_path / "config.toml").write_text(CONFIG.replace("steps = 2", "steps = 3"))
     assert main(["pretrain", str(tmp_path / "config.toml"), "-o", str(run), "--quiet"]) == 2
     assert "another configuration" in capsys.readouterr().err
+
+
+def test_layers_by_joint_from_an_archive_to_a_training(
+    tmp_path: Path, a_study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, joint in enumerate(("knee", "knee", "ankle", "ankle")):
+        a_study.folder = tmp_path / "archive" / f"{joint}{number}"
+        a_study.study = f"1.2.3.{number}"
+        a_study.series(1, (0, 1, 0, 0, 0, -1), (0, 3, 6))
+        a_study.series(2, (1, 0, 0, 0, 1, 0), (0, 3, 6))
+        (a_study.folder / "study.json").write_text(json.dumps({"joint": joint}))
+    (tmp_path / "config.toml").write_text(CONFIG.replace("[network]", '[network]\ndomains = "joint"'))
+    run = tmp_path / "run"
+    assert main(["pretrain", str(tmp_path / "config.toml"), "-o", str(run), "--quiet"]) == 0
+    network, record = read_pretext_network(run)
+    assert network.domains == ("ankle", "knee")
+    assert record["errors"]["all"]["location"]["total"] == 12
+    norms = [network.state_dict()[f"trunk.encoder.stem_norm.domains.{i}.running_mean"] for i in (0, 1)]
+    assert not torch.equal(*norms)
+    target = SharedUNet({"knee": 4}, WIDTHS)
+    load_pretrained(target, run)
+    assert torch.equal(target.state_dict()["encoder.stem_norm.domains.0.running_mean"], norms[1])
+    (tmp_path / "archive" / "knee0" / "study.json").unlink()
+    assert main(["pretrain", str(tmp_path / "config.toml"), "-o", str(tmp_path / "other"), "--quiet"]) == 2
+    assert "study.json" in capsys.readouterr().err
