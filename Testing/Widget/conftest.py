@@ -293,7 +293,9 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "applicationInstaller", lambda: a_desk.installer)
     copied: list[str] = []
     errors: list[str] = []
-    tools = module.Tools(
+    from MultiJointSegSlicer.widget.tools import Tools
+
+    tools = Tools(
         make_item=QtWidgets.QTableWidgetItem,
         copy_text=copied.append,
         choose_file=lambda title, name, kind: panel.file,

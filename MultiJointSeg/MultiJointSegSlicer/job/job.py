@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import GeneratorType
 from typing import Any, Protocol
 
-from MultiJointSegSlicer.job.events import Output
+from MultiJointSegSlicer.job.child import Child
 from MultiJointSegSlicer.job.exit_codes import sentence_of_exit
-from MultiJointSegSlicer.job.process_tree import ProcessTree
+from MultiJointSegSlicer.job.failures import sentence_of_error
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.strings import tr as _
@@ -26,9 +22,6 @@ STEP_INTERVAL_MS = 5
 
 GRACE_S = 3.0
 """How long a cancelled child may tidy up before it is killed."""
-
-CLOSING_S = 2.0
-"""How long closing waits for killed processes to be gone."""
 
 Prepare = Callable[[Path], Sequence[str]]
 """Writes the input into the folder; returns the child's arguments."""
@@ -93,13 +86,10 @@ class Job:
         self._environment = dict(environment or {})
         self._temporary = temporary
         self._grace_s = grace_s
-        self._folder: Path | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._forget()
 
     def _forget(self) -> None:
-        self._tree: ProcessTree | None = None
-        self._output: Output | None = None
         self._finish: Finish = lambda _folder, _data: ""
         self._unwanted: Callable[[], str] = lambda: ""
         self._fraction, self._message = 0.0, ""
@@ -131,25 +121,13 @@ class Job:
         bool
             False if another one is running, or it could not be started; `sentence` says why.
         """
-        if self._process is not None or self._steps is not None:
-            self.logged.emit(_("Something is running already; wait for it or cancel it."))
+        if self._is_taken():
             return False
         self._forget()
         try:
-            folder = self._folder = Path(tempfile.mkdtemp(prefix="MultiJointSeg-", dir=self._temporary))
-            arguments = [*self._command(), *prepare(folder)]
-            self._output = Output(folder / "output.txt")
-            with self._output.path.open("wb") as output:
-                self._process = subprocess.Popen(
-                    arguments,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=self._child_environment(),
-                    cwd=folder,
-                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                )
-            self._tree = ProcessTree(self._process.pid)
+            child = self._child = Child(self._temporary)
+            arguments = [*self._command(), *prepare(child.folder)]
+            child.start(arguments, self._environment)
         except Exception as error:
             sentence = self._sentence_of(error)
             self.close()
@@ -164,8 +142,7 @@ class Job:
 
     def start_steps(self, make_steps: Callable[[], Steps]) -> bool:
         """Do work in steps without a child; returns False if something is running already."""
-        if self._process is not None or self._steps is not None:
-            self.logged.emit(_("Something is running already; wait for it or cancel it."))
+        if self._is_taken():
             return False
         self._forget()
         self._steps = make_steps()
@@ -190,9 +167,9 @@ class Job:
         if self._steps is not None:
             self._stop_steps()
             return
-        assert self._tree is not None
+        assert self._child is not None
         self._deadline = time.monotonic() + self._grace_s
-        self._tree.terminate()
+        self._child.terminate()
         self._set(JobState.CANCELLING, _("Cancelling ..."))
 
     def close(self) -> None:
@@ -200,12 +177,8 @@ class Job:
         self._timer.stop()
         if self._steps is not None:
             self._steps.close()
-        if self._process is not None:
-            if self._tree is not None:
-                self._tree.kill(wait_s=CLOSING_S)
-            if self._process.poll() is None:
-                self._process.kill()
-            self._process.wait()
+        if self._child is not None:
+            self._child.close()
         self._clean()
         self.state = JobState.IDLE
 
@@ -213,42 +186,40 @@ class Job:
         if self._steps is not None:
             self._go_on_finishing()
             return
-        if self._process is None or self._tree is None:
+        if self._child is None:
             self._timer.stop()
             return
-        exit_code = self._process.poll()
-        self._tree.look()
-        self._read(ended=exit_code is not None)
+        exit_code = self._child.exit_code
+        self._look(self._child, ended=exit_code is not None)
         if self.state is JobState.CANCELLING:
             self._go_on_cancelling()
         elif exit_code is not None:
             self._timer.stop()
-            self._tree.kill()
-            self._end(exit_code)
+            self._child.kill()
+            self._end(self._child, exit_code)
         elif sentence := self._unwanted():
             self.cancel(sentence, failed=True)
 
     def _go_on_cancelling(self) -> None:
-        assert self._tree is not None
-        if self._tree.alive():
+        assert self._child is not None
+        if self._child.alive():
             if time.monotonic() > self._deadline:
-                self._tree.kill()
+                self._child.kill()
             return
         self._timer.stop()
         state, sentence = JobState.FAILED if self._fails else JobState.IDLE, self._farewell
         self._clean()
         self._set(state, sentence)
 
-    def _end(self, exit_code: int) -> None:
-        assert self._output is not None and self._folder is not None
-        data = self._output.finished
+    def _end(self, child: Child, exit_code: int) -> None:
+        data = child.finished
         try:
             if exit_code != 0 or data is None:
-                sentence, state = sentence_of_exit(exit_code, self._output.reason), JobState.FAILED
+                sentence, state = sentence_of_exit(exit_code, child.reason), JobState.FAILED
             else:
                 sentence, state = self._unwanted(), JobState.FAILED
                 if not sentence:
-                    finished = self._finish(self._folder, data)
+                    finished = self._finish(child.folder, data)
                     if isinstance(finished, GeneratorType):
                         self._steps = finished
                         self._timer.start(STEP_INTERVAL_MS)
@@ -285,9 +256,8 @@ class Job:
         self._clean()
         self._set(state, sentence)
 
-    def _read(self, *, ended: bool) -> None:
-        assert self._output is not None
-        events, lines = self._output.read(ended=ended)
+    def _look(self, child: Child, *, ended: bool) -> None:
+        events, lines = child.look(ended=ended)
         for line in lines:
             self.logged.emit(line)
         for event in events:
@@ -296,13 +266,10 @@ class Job:
         if self.state is JobState.RUNNING:
             self.progressed.emit(self._fraction, self._message, time.monotonic() - self._began)
 
-    def _child_environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self._environment}
-
     def _clean(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder, self._process = None, None
+        if self._child is not None:
+            self._child.remove_folder()
+        self._child = None
         self._forget()
 
     def _set(self, state: JobState, sentence: str) -> None:
@@ -311,17 +278,11 @@ class Job:
             self.logged.emit(sentence)
         self.state_changed.emit(state, sentence)
 
+    def _is_taken(self) -> bool:
+        taken = self._child is not None or self._steps is not None
+        if taken:
+            self.logged.emit(_("Something is running already; wait for it or cancel it."))
+        return taken
+
     def _sentence_of(self, error: Exception) -> str:
-        if isinstance(error, MemoryError):
-            return _("The memory ran out. Close other programs and try again.")
-        if isinstance(error, OSError):
-            return _(
-                "A file could not be read or written ({reason}); check the free space and the permissions of the "
-                "folder for temporary files, {folder}."
-            ).format(reason=error.strerror or error, folder=self._temporary or tempfile.gettempdir())
-        if any(base.__name__ == "MultiJointSegError" for base in type(error).__mro__):
-            return str(error)
-        self.logged.emit("".join(traceback.format_exception(error)))
-        return _("Unexpected: {kind}: {text}. Please report it with the log.").format(
-            kind=type(error).__name__, text=error
-        )
+        return sentence_of_error(error, self._temporary, self.logged.emit)

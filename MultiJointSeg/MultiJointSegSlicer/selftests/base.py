@@ -100,6 +100,17 @@ class SelfTest:
         """What a table of the form shows."""
         return [[table.item(r, c).text() for c in range(table.columnCount)] for r in range(table.rowCount)]
 
+    def expect_no_overlap(self, widget: Any) -> None:
+        """In every section no two widgets share a pixel, and no table is smaller than it has to be."""
+        sections = [each for name, each in vars(widget.ui).items() if name.endswith("CollapsibleButton")]
+        for section in sections:
+            children = [each for each in section.children() if each.inherits("QWidget") and each.visible]
+            for index, one in enumerate(children):
+                assert one.height >= one.minimumHeight, (section.text, one.objectName, one.height)
+                for other in children[index + 1 :]:
+                    both = one.geometry.intersected(other.geometry)
+                    assert both.isEmpty(), f"{section.text}: {one.objectName} and {other.objectName} overlap"
+
     def wait_until_measured(self, widget: Any, action: Callable[[], object]) -> None:
         """Edit masks, and let the application work until the edit was noticed and measured."""
         remeasuring = widget.logic.parts.remeasuring

@@ -28,6 +28,35 @@ class ReviewingTests(SelfTest):
         widget.ui.uncertaintyCheckBox.click()
         assert not composite.GetLabelVolumeID()
 
+    def test_no_two_parts_of_the_form_overlap(self) -> None:
+        """With all sections open, the editor too, every widget has a place of its own and tables show whole rows."""
+        widget = self.sample_result()
+        ui = widget.ui
+        sections = [each for name, each in vars(ui).items() if name.endswith("CollapsibleButton")]
+        assert len(sections) > 7
+        for section in sections:
+            section.collapsed = False
+        # As a result with many warnings, which takes several lines in a narrow panel.
+        ui.summaryLabel.text = "\n".join(["Note: a sentence of the length that warnings usually have, or longer."] * 6)
+        slicer.app.processEvents()
+        # What comes later needs room, too.
+        for label in (ui.batchStatusLabel, ui.exportLabel, ui.planeLabel, ui.queueStatusLabel, ui.retrainLabel):
+            label.text = (
+                "1 segmented, 0 refused; 0 of them before. Results: /a/path/that/is/as/long/as/paths/are/in/hospitals"
+            )
+        for table in (ui.batchTable, ui.planeTable, ui.agreementTable, ui.caseFrame):
+            table.visible = True
+        slicer.app.processEvents()
+        if slicer.util.mainWindow():
+            for editor in ("", "editor_", "after_"):
+                for n, shown in enumerate((ui.boneTable, ui.sliceTable, ui.measurementTable, ui.logText)):
+                    self.picture(f"all_{editor}{n}", show=shown)
+                self.expect_no_overlap(widget)
+                widget.ui.correctButton.click()
+            widget.ui.correctButton.click()
+        for section in sections[1:]:
+            section.collapsed = section not in (ui.resultCollapsibleButton, ui.measurementCollapsibleButton)
+
     def test_editor_opens_here_and_gives_the_keyboard_back(self) -> None:
         """The chosen bone is selected; shortcuts are there only while the editor is open and the module is shown."""
         widget = self.sample_result()
@@ -158,6 +187,41 @@ class ExportingTests(SelfTest):
         self.picture("export", show=widget.ui.exportLabel)
         loaded = slicer.util.loadSegmentation(str(next(folder.glob("*/segmentation.seg.nrrd"))))
         assert "femur" in loaded.GetSegmentation().GetSegmentIDs()
+
+    def test_dicom_segmentation_refers_to_its_source(self) -> None:
+        """Offered for a volume of the DICOM database; the file has the bones, their codes, and the source's slices."""
+        from MultiJointSegSlicer.exporting import ExportChoices
+        from MultiJointSegSlicer.scene.volumes import volume_from_node
+        from MultiJointSegSlicer.selftests.dicom_files import Database, write_series
+
+        widget = self.sample_result()
+        exporting, nodes = widget.logic.parts.exporting, widget.form.results.nodes
+        assert not widget.ui.dicomCheckBox.enabled
+        folder = Path(slicer.util.tempDirectory())
+        (folder / "series").mkdir()
+        database, before = Database(), getattr(slicer, "dicomDatabase", None)
+        database.files = write_series(volume_from_node(nodes.volume), folder / "series")
+        slicer.dicomDatabase = database
+        try:
+            nodes.volume.SetAttribute("DICOM.instanceUIDs", " ".join(database.files))
+            widget.form.refresh()
+            assert widget.ui.dicomCheckBox.enabled
+            exporting.export(nodes, folder, ExportChoices("stl", dicom=True))
+            self.wait_until_idle(exporting.job)
+        finally:
+            slicer.dicomDatabase = before
+        assert exporting.job.state.value == "finished", exporting.job.sentence
+        import pydicom
+
+        (path,) = folder.glob("*/segmentation.dcm")
+        made = pydicom.dcmread(path)
+        assert made.Modality == "SEG"
+        names = {segment.SegmentLabel for segment in made.SegmentSequence}
+        assert {"Femur", "Tibia"} <= names, names
+        referred = made.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        assert {each.ReferencedSOPInstanceUID for each in referred} <= set(database.files)
+        codes = {segment.SegmentedPropertyTypeCodeSequence[0].CodeValue for segment in made.SegmentSequence}
+        assert "71341001" in codes, codes
 
 
 def _shortcuts() -> int:
