@@ -1,4 +1,8 @@
-"""The sphere of the femoral head: rays in every axial slice, circles from slice to slice, one sphere through all."""
+"""The sphere of the femoral head: rays in every axial slice, circles from slice to slice, one sphere through all.
+
+In spongy bone dense strands look like borders, and in thick voxels they are as steep: a second search looks only near
+the sphere that the circles agreed on.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from scipy import ndimage
 from MultiJointSegLib.annotation.circles import Circle, disc_radius, refine_circle
 from MultiJointSegLib.annotation.ray_rules import ALL_RULES, RayRules, ray_candidates
 from MultiJointSegLib.errors import MultiJointSegError
-from MultiJointSegLib.morphology.fits import fit_sphere
+from MultiJointSegLib.morphology.fits import SphereFit, fit_sphere
 
 RAYS = 120
 STEP_MM = 0.4
@@ -20,6 +24,10 @@ VALLEY_HU_PER_MM2 = 120.0
 """Curvature across a dark line at which it counts as joint space by about a half."""
 LOWEST_SLICES = 0.9
 """Slices up to this share of the radius from the center are used: nearer to the poles they cut the surface flat."""
+LARGEST_SPREAD_MM = 3.0
+"""In a slice of some thickness the surface covers a ring; wider ones, which all lie too far out, are not used."""
+NEAR_SPHERE_MM = (3.5, 2.5)
+"""How far from the sphere so far the border may lie in the second search and in the one after it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,10 +105,64 @@ def find_head_sphere(
     cloud = np.concatenate(points)
     if rules.sphere_prior:
         fit = fit_sphere(cloud)
+        for tolerance_mm in NEAR_SPHERE_MM:
+            near = _near_sphere(image, spacing_mm, fit, tolerance_mm, rules)
+            if near is None:
+                break
+            cloud, share = near
+            met = [share]
+            fit = fit_sphere(cloud)
         center, size, residual = fit.center_mm, fit.radius_mm, fit.quality.residual_mm
     else:
         center, size, residual = _from_circles(circles, spacing_mm)
     return HeadSphere(np.asarray(center), float(size), float(residual), float(np.mean(met)), circles, cloud)
+
+
+def highest_used(radius: float, thickness_mm: float) -> float:
+    """How far from the center slices are used: up to where a sphere's outline moves by `LARGEST_SPREAD_MM` in a slice.
+
+    The outline r(z) = sqrt(R^2 - z^2) moves by z t / r(z) over a thickness t. Three slices are always left.
+
+    Examples
+    --------
+    >>> round(highest_used(24.0, 1.0), 1), round(highest_used(24.0, 5.0), 1)
+    (21.6, 12.3)
+    """
+    ratio = LARGEST_SPREAD_MM / thickness_mm
+    limit = max(radius * ratio / np.hypot(1.0, ratio), 1.5 * thickness_mm)
+    return float(min(limit, LOWEST_SLICES * radius))
+
+
+def _near_sphere(
+    image: np.ndarray, spacing_mm: np.ndarray, sphere: SphereFit, tolerance_mm: float, rules: RayRules
+) -> tuple[np.ndarray, float] | None:
+    """Boundary points (n, 3) near a sphere, at most one per ray, and the share of rays that have one."""
+    limit = highest_used(sphere.radius_mm, float(spacing_mm[0]))
+    points, rays = [], 0
+    for k in range(len(image)):
+        height = k * spacing_mm[0] - sphere.center_mm[0]
+        if abs(height) > limit:
+            continue
+        rays += RAYS
+        expected = disc_radius(sphere.radius_mm, height)
+        met = _met_by_rays(image[k], spacing_mm[1:], sphere.center_mm[1:], expected, rules)
+        if met is None:
+            continue
+        ray, position, strength, angle = met
+        # Along the sphere's normal.
+        away = (position - expected) * expected / sphere.radius_mm
+        worth = np.where(np.abs(away) < tolerance_mm, strength * np.exp(-((away / tolerance_mm) ** 2)), 0.0)
+        best = np.full(RAYS, -1)
+        order = np.argsort(worth, kind="stable")
+        best[ray[order]] = order
+        best = best[best >= 0]
+        best = best[worth[best] > 0]
+        at = sphere.center_mm[1:] + position[best][:, None] * np.stack([np.sin(angle), np.cos(angle)], 1)[ray[best]]
+        points.append(np.column_stack([np.full(len(best), k * spacing_mm[0]), at]))
+    if sum(len(p) for p in points) < RAYS // 2:
+        return None
+    cloud = np.concatenate(points)
+    return cloud, len(cloud) / max(rays, 1)
 
 
 def _slice_circle(
@@ -108,6 +170,30 @@ def _slice_circle(
 ) -> tuple[Circle, np.ndarray, float] | None:
     """Circle of one slice near that of its neighbor, its boundary points (n, 2) in mm, and the share of rays met."""
     center = np.asarray(previous.center)
+    met = _met_by_rays(part, spacing, center, expected, rules)
+    if met is None:
+        return None
+    ray, positions, strength, angle = met
+    points = np.column_stack([center[0] + np.sin(angle[ray]) * positions, center[1] + np.cos(angle[ray]) * positions])
+    # Behind the joint space the socket's outer surface falls as well: what a ray meets first counts more.
+    order = np.arange(len(ray)) - np.searchsorted(ray, ray) + 1
+    weights = strength / np.sqrt(order)
+    refined = refine_circle(points, weights, Circle(previous.center, expected), (0.8 * expected, 1.2 * expected), 4.0)
+    if refined is None:
+        return None
+    circle, inliers = refined
+    share = len(np.unique(ray[inliers])) / RAYS
+    return (circle, points[inliers], share) if share > 0.2 else None
+
+
+def _met_by_rays(
+    part: np.ndarray, spacing: np.ndarray, center: np.ndarray, expected: float, rules: RayRules
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Candidates along rays from a point of one slice, ordered by ray and distance.
+
+    Number of the ray, distance from the point in mm and strength 0 to 1 of each, and the angle of every ray; None where
+    the slice ends.
+    """
     reach = 1.7 * expected + 4.0
     low = np.maximum(np.floor((center - reach) / spacing).astype(int) - 3, 0)
     high = np.minimum(np.ceil((center + reach) / spacing).astype(int) + 4, part.shape)
@@ -128,16 +214,7 @@ def _slice_circle(
     found = ray_candidates(e, g, dense & (g > 0.25 * np.percentile(g, 90)), rules)
     ray, step = np.nonzero(found)
     positions = length[step] + _sub_step(g, ray, step) * STEP_MM
-    points = np.column_stack([center[0] + np.sin(angle[ray]) * positions, center[1] + np.cos(angle[ray]) * positions])
-    # Behind the joint space the socket's outer surface falls as well: what a ray meets first counts more.
-    order = np.cumsum(found, axis=1)[ray, step]
-    weights = g[ray, step] / max(float(g.max()), 1e-6) / np.sqrt(order)
-    refined = refine_circle(points, weights, Circle(previous.center, expected), (0.8 * expected, 1.2 * expected), 4.0)
-    if refined is None:
-        return None
-    circle, inliers = refined
-    share = len(np.unique(ray[inliers])) / RAYS
-    return (circle, points[inliers], share) if share > 0.2 else None
+    return ray, positions, g[ray, step] / max(float(g.max()), 1e-6), angle
 
 
 def joint_enhanced(image: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:

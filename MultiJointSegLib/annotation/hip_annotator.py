@@ -27,6 +27,8 @@ from MultiJointSegLib.progress import Progress, SilentProgress
 
 FINDING_MM = 3.0
 CUTTING_MM = 2.0
+RIM_GAP_MM = 4.0
+"""Gaps in the rim of a femur up to this wide are closed to see what it encloses."""
 SIDES = ("left", "right")
 
 
@@ -81,7 +83,12 @@ class HipCtAnnotation:
 
 
 def annotate_hips(
-    volume: Volume, *, rules: RayRules = ALL_RULES, solver: str = "auto", progress: Progress | None = None
+    volume: Volume,
+    *,
+    found: FoundHips | None = None,
+    rules: RayRules = ALL_RULES,
+    solver: str = "auto",
+    progress: Progress | None = None,
 ) -> HipCtAnnotation:
     """Label femurs and hip bones of a CT that shows at least one natural hip.
 
@@ -89,6 +96,8 @@ def annotate_hips(
     ----------
     volume : Volume
         CT in Hounsfield units, any orientation.
+    found : FoundHips, optional
+        Where the hips are, on the grid of `body_grid`, if that is known; else they are searched by `find_hips`.
     rules : RayRules
         Of the boundary search; all by default.
     solver : str
@@ -101,15 +110,16 @@ def annotate_hips(
     InputError
         If the volume is no calibrated CT; see `ct_checks.check_hip_ct`.
     RefusalError
-        If it shows no natural hip, or one whose surroundings contradict a hip.
+        If it shows no natural hip, or none but such whose surroundings contradict a hip; one that does is left out and
+        the other annotated, with a warning.
     """
     progress = progress or SilentProgress()
     clock = _Clock()
     check_hip_ct(volume)
     grid = body_grid(volume)
     progress.report(0.02, "finding the hips")
-    found = find_hips(grid)
-    spheres = {side: sphere_at(grid, ball, rules) for side, ball in found.balls.items()}
+    found = found or find_hips(grid)
+    spheres, refused = _spheres(grid, found, rules)
     clock.lap("finding the hips")
     progress.report(0.15, "cutting bone from soft tissue")
     coarse, geometry = coarse_grid(grid, CUTTING_MM, low=-1024, high=2500)
@@ -127,22 +137,31 @@ def annotate_hips(
     progress.report(0.85, "taking heads and sockets apart")
     for side, sphere in spheres.items():
         _split_one_joint(labels, grid, sphere, found.balls[side], side)
-    _tidy(labels)
+    _tidy(labels, grid.spacing_kji_mm)
     clock.lap("taking joints apart")
-    hips, warnings = {}, []
+    hips: dict[str, HipAnnotation] = {}
+    warnings: list[str] = []
     for side, sphere in spheres.items():
-        at = sphere.center / grid.spacing_kji_mm
-        quality = hip_quality(labels, grid, sphere, found.balls[side], FEMUR_OF[side], HIP_OF[side])
-        warnings += check_anatomy(labels, grid, sphere, side, FEMUR_OF[side], HIP_OF[side])
-        warnings += [f"{side.capitalize()} hip: {sentence}" for sentence in quality.remarks]
-        center = grid.geometry.index_to_point(at[::-1])
+        femur, hip_bone = FEMUR_OF[side], HIP_OF[side]
+        try:
+            remarks = check_anatomy(labels, grid, sphere, side, femur, hip_bone)
+        except RefusalError as error:
+            refused[side] = error
+            labels[(labels == femur) | (labels == hip_bone)] = 0
+            continue
+        quality = hip_quality(labels, grid, sphere, found.balls[side], femur, hip_bone)
+        warnings += remarks + [f"{side.capitalize()} hip: {sentence}" for sentence in quality.remarks]
+        center = grid.geometry.index_to_point((sphere.center / grid.spacing_kji_mm)[::-1])
         hips[side] = HipAnnotation(
             side=side,
             center_mm=(float(center[0]), float(center[1]), float(center[2])),
             radius_mm=sphere.radius,
             quality=quality,
         )
-    warnings += [_missing(side, found, grid, spheres) for side in SIDES if side not in hips]
+    if not hips:
+        raise next(iter(refused.values()))
+    warnings += [f"The {side} hip was left out. {error}" for side, error in refused.items()]
+    warnings += [_missing(side, found, grid, spheres) for side in SIDES if side not in hips and side not in refused]
     names = np.zeros(6, np.uint8)
     sides = np.zeros(6, np.uint8)
     for n, side in enumerate(SIDES, 1):
@@ -158,6 +177,22 @@ def annotate_hips(
         timings_s=clock.timings_s,
         solver=cut.solver,
     )
+
+
+def _spheres(
+    grid: BodyGrid, found: FoundHips, rules: RayRules
+) -> tuple[dict[str, HeadSphere], dict[str, RefusalError]]:
+    """Spheres of the heads, and why a hip has none; `RefusalError` when no hip has one."""
+    spheres: dict[str, HeadSphere] = {}
+    refused: dict[str, RefusalError] = {}
+    for side, ball in found.balls.items():
+        try:
+            spheres[side] = sphere_at(grid, ball, rules)
+        except RefusalError as error:
+            refused[side] = error
+    if not spheres:
+        raise next(iter(refused.values()))
+    return spheres, refused
 
 
 def find_hips(grid: BodyGrid) -> FoundHips:
@@ -193,8 +228,13 @@ def _joint_on(sphere: HeadSphere, ball: Ball, grid: BodyGrid, geometry: Geometry
 
 
 def _refined(grid: BodyGrid, geometry: Geometry, parts: np.ndarray, solver: str) -> np.ndarray:
-    """Labels on the examination's grid: bone by a cut in the band, and of each voxel the nearest coarse label."""
+    """Labels on the examination's grid: bone by a cut in the band, and of each voxel the nearest coarse label.
+
+    An examination that is as coarse as the cut already has nothing to refine; thin plates would only be lost.
+    """
     wanted = parts > 0
+    if geometry.size == grid.geometry.size:
+        return parts.copy()
     bone = refine_in_band(grid.array, grid.geometry, wanted, geometry, solver=solver)
     labels = np.zeros(grid.array.shape, np.uint8)
     nearest = ndimage.distance_transform_edt(
@@ -229,8 +269,11 @@ def _split_one_joint(labels: np.ndarray, grid: BodyGrid, sphere: HeadSphere, bal
     part[femur], part[hip_bone] = FEMUR_OF[side], HIP_OF[side]
 
 
-def _tidy(labels: np.ndarray) -> None:
+def _tidy(labels: np.ndarray, spacing: np.ndarray) -> None:
     """One piece per bone, without holes; other bones are no longer needed."""
+    across = [max(1, round(RIM_GAP_MM / (2 * float(s)))) for s in spacing[1:]]
+    margin = sum(across)
+    cross = np.ones((2 * across[0] + 1, 2 * across[1] + 1), bool)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         if box is None:
             continue
@@ -249,6 +292,12 @@ def _tidy(labels: np.ndarray) -> None:
             mask = part == number
         # In space only: in a slice the roof of the socket is a ring about the joint space.
         part[ndimage.binary_fill_holes(mask) & (part == 0)] = number
+        if number in FEMUR_OF.values():
+            # A femur holds nothing but marrow, which is open where the scan ends and where its rim is thin.
+            for plane in part:
+                rim = ndimage.binary_closing(np.pad(plane == number, margin), cross)
+                marrow = (ndimage.binary_fill_holes(rim) & ~rim)[margin:-margin, margin:-margin]
+                plane[marrow & (plane == 0)] = number
 
 
 def _missing(side: str, found: FoundHips, grid: BodyGrid, spheres: dict[str, HeadSphere]) -> str:

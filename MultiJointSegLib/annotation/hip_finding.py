@@ -19,6 +19,8 @@ CANDIDATES = 14
 CLEAREST_HU = 900.0
 METAL_HU = 2200.0
 METAL_WITHIN = 1.4
+MUCH_METAL, LEAST_SCORE = 0.1, 0.22
+SETTLED, SETTLING_MM = 6, 5.0
 _DIRECTIONS = 600
 _STEP_MM = 0.5
 _LEAST_FALL = 60.0
@@ -75,7 +77,7 @@ def find_balls(
         The examination itself, on which every place is looked at closely.
     thorough : bool
         Look closely at more places and sizes: thick voxels hide the surface of a head, and the dense core of its
-        spongy bone, above and medial of its center, gets the votes.
+        spongy bone, above and medial of its center, gets the votes; and from the best ones go on to better ones nearby.
 
     Returns
     -------
@@ -100,7 +102,32 @@ def find_balls(
             starts += [(index, 20.0), (index, 25.0), (index - lower, 20.0), (index - lower, 25.0)]
         balls = (examine_ball(grid.array, grid.spacing_kji_mm, at, r) for at, r in starts)
         found += [ball for ball in balls if ball is not None]
+    if thorough:
+        best = _distinct(sorted(found, key=lambda b: -b.score), grid.spacing_kji_mm)
+        hopeful = [b for b in best if b.metal_fraction < MUCH_METAL and b.score > LEAST_SCORE]
+        found += [_settled(ball, grid) for ball in hopeful[:SETTLED]]
     return _distinct(sorted(found, key=lambda b: -b.score), grid.spacing_kji_mm)
+
+
+def _settled(ball: Ball, grid: BodyGrid) -> Ball:
+    """The best of a ball and of those found from starts around it, again and again until none is better."""
+    spacing = grid.spacing_kji_mm
+    for _ in range(4):
+        best = ball
+        for shift in (*np.eye(3), *-np.eye(3)):
+            for larger in (0.0, 3.5):
+                start = ball.index + SETTLING_MM * shift / spacing
+                other = examine_ball(grid.array, spacing, start, ball.radius_mm + larger)
+                if (
+                    other is not None
+                    and other.score > best.score
+                    and other.metal_fraction <= ball.metal_fraction + 0.01
+                ):
+                    best = other
+        if best is ball:
+            break
+        ball = best
+    return ball
 
 
 def _votes(smooth: np.ndarray, spacing: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -50,9 +50,9 @@ class HipQuality:
 
     @property
     def score(self) -> float:
-        """Product of all parts but the contact, which a narrow joint lowers rightly; that enters by its root."""
+        """Product of all parts but the contact, which narrow joints and thick voxels lower: that takes half at most."""
         return float(
-            self.sphere * self.coverage * self.socket * self.filling * self.metal * np.sqrt(max(self.contact, 0.0))
+            self.sphere * self.coverage * self.socket * self.filling * self.metal * 0.5 * (1 + max(self.contact, 0.0))
         )
 
     def as_dict(self) -> dict[str, object]:

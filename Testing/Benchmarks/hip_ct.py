@@ -1,6 +1,6 @@
 """Hip annotation on phantom CTs of exact truth, with ablations and baselines, and on real CTs.
 
-``python Testing/Benchmarks/hip_ct.py [--seeds 2] [--map-spacing 1.0] [--data FOLDER] [--speed] [-o FILE]``
+``python Testing/Benchmarks/hip_ct.py [--seeds 2] [--minutes 25] [--data FOLDER] [--speed] [-o FILE]``
 
 Every condition is built for every seed: healthy, narrowed and closed joint space, dysplasia, osteopenia, a screw, one
 hip missing, one replaced, noise, slices of 1 to 5 mm. Per hip: whether it was found, error of center and radius, Dice
@@ -8,16 +8,21 @@ of the head (femur within 1.05 radii of the true center) and of the acetabulum (
 switch one rule of the boundary search off. Baselines find the sphere from the same place: one circle by Hough votes in
 the middle slice, and the extent of all voxels above 250 HU. With ``--data`` the real CTs are annotated too and compared
 with the reference contours, which are drawn for radiotherapy or made by a network. ``--speed`` times 512 x 512 x 300
-voxels. ``--spheres-only`` leaves out the labels.
+voxels from file to labels in a process of its own. ``--spheres-only`` leaves out the labels. Conditions take turns, so
+that ``--minutes`` ends with all of them nearly equally often; what is done is written after every phantom.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,12 +33,14 @@ from MultiJointSegLib.annotation.body_grid import BodyGrid, body_grid, coarse_gr
 from MultiJointSegLib.annotation.bone_cut import cut_bone
 from MultiJointSegLib.annotation.circles import Circle, refine_circle
 from MultiJointSegLib.annotation.hip_annotator import HipCtAnnotation, annotate_hips, find_hips, sphere_at
+from MultiJointSegLib.annotation.hip_choice import FoundHips
 from MultiJointSegLib.annotation.hip_finding import Ball
 from MultiJointSegLib.annotation.native_cut import cut_slab, refine_in_band
 from MultiJointSegLib.annotation.ray_rules import RayRules
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.imaging.reading import read_label_map, read_volume
 from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.phantom.hip import HipVariant
 from MultiJointSegLib.phantom.pelvis_ct import PelvisCtSettings, make_pelvis_ct
 
@@ -80,14 +87,16 @@ def distance_from(volume: Volume, center_mm: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(axes[2][:, None, None] + axes[1][None, :, None] + axes[0][None, None, :]))
 
 
-def score_hips(rows: Rows, condition: str, seed: int, phantom: object, map_spacing: float) -> None:
-    """Annotate one phantom and score each hip that has a truth."""
+def score_hips(rows: Rows, condition: str, seed: int, phantom: object) -> FoundHips | None:
+    """Annotate one phantom and score each hip that has a truth; returns the automatic start."""
     volume, labels, truth = phantom.volume, phantom.labels.array, phantom.truth  # type: ignore[attr-defined]
     begin = time.process_time()
     found: HipCtAnnotation | None = None
+    start: FoundHips | None = None
     refused = ""
     try:
-        found = annotate_hips(volume)
+        start = find_hips(body_grid(volume))
+        found = annotate_hips(volume, found=start)
     except MultiJointSegError as error:
         refused = str(error)
     seconds = time.process_time() - begin
@@ -116,6 +125,7 @@ def score_hips(rows: Rows, condition: str, seed: int, phantom: object, map_spaci
     if found is not None:
         femur, bone = (dice(labels == n, found.labels.array == n) for n in (1, 9))
         rows.hips[-1] |= {"femur_dice": round(femur, 4), "hip_bone_dice": round(bone, 4)}
+    return start
 
 
 def hough_only(grid: BodyGrid, ball: Ball) -> tuple[np.ndarray, float]:
@@ -149,15 +159,11 @@ def threshold_only(grid: BodyGrid, ball: Ball) -> tuple[np.ndarray, float]:
     return near.mean(axis=0), float((3 * len(near) * np.prod(spacing) / (4 * np.pi)) ** (1 / 3))
 
 
-def score_spheres(rows: Rows, condition: str, seed: int, phantom: object) -> None:
+def score_spheres(rows: Rows, condition: str, seed: int, phantom: object, start: FoundHips | None) -> None:
     """Sphere by each set of rules and by the baselines, from the same automatic start."""
     volume, truth = phantom.volume, phantom.truth  # type: ignore[attr-defined]
     grid = body_grid(volume)
-    try:
-        balls = find_hips(grid).balls
-    except MultiJointSegError:
-        return
-    for side, ball in balls.items():
+    for side, ball in (start.balls if start else {}).items():
         if f"{side}_femoral_head_center_mm" not in truth:
             continue
         center = np.asarray(truth[f"{side}_femoral_head_center_mm"])
@@ -211,45 +217,64 @@ def real_cases(data: Path) -> list[dict[str, object]]:
                 inside = (found.labels.array == 1)[mask]
                 row[f"{side}_contour_in_femur"] = round(float(inside.mean()), 4)
         for label, values in bones.items():
-            row[f"dice_{label}"] = round(dice(found.labels.array == label, np.isin(labels.array, values)), 4)
+            for number, (side, value) in enumerate(zip(("left", "right"), values, strict=True), 1):
+                mine = (found.labels.array == label) & (found.sides == number)
+                row[f"{side}_dice_{label}"] = round(dice(mine, labels.array == value), 4)
         rows.append(row)
     return rows
+
+
+def alone(task: str, path: Path, limit_s: float = 400.0) -> dict[str, object]:
+    """What `--task` prints in a process of its own, so that its memory is its own; or that it took too long."""
+    command = [sys.executable, __file__, "--task", task, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        return {"stopped_after_s": limit_s}
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def perform(task: str, path: Path) -> dict[str, object]:
+    """One timed task: file to labels, or the cut of bone on a grid of 2 mm, in a band or on the full grid."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    result: dict[str, object] = {}
+    volume = read_volume(path)
+    if task == "labels":
+        found = annotate_hips(volume)
+        write_volume(found.labels, path.with_name("labels.nii.gz"))
+        result = {"timings_s": found.timings_s, "hips": list(found.hips), "solver": found.solver}
+    else:
+        grid = body_grid(volume)
+        fine, geometry = coarse_grid(grid, 2.0, low=-1024, high=2500)
+        result["voxels"] = int(fine.size)
+        if task == "band":
+            rough, rough_geometry = coarse_grid(grid, 4.0, low=-1024, high=2500)
+            begin, cpu = time.perf_counter(), time.process_time()
+            bone = cut_bone(rough, np.asarray(rough_geometry.spacing_mm[::-1])).bone
+            refine_in_band(fine, geometry, bone, rough_geometry, solver="exact")
+        else:
+            # Every voxel of the same grid and energy is free, but for those that seeds decide.
+            chance = np.where(fine > 400, 0.999, np.where(fine < -50, 0.001, 0.5)).astype(np.float32)
+            begin, cpu = time.perf_counter(), time.process_time()
+            cut_slab(fine, geometry.spacing_mm, chance, "exact")
+    seconds = {"seconds": round(time.perf_counter() - begin, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+    memory = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return seconds | result | {"peak_memory_mib": memory}
 
 
 def speed(seed: int) -> dict[str, object]:
     """Time and memory of 512 x 512 x 300 voxels, and of a band against the full grid on one of 2 mm."""
     settings = PelvisCtSettings(seed=seed, spacing_mm=(0.9, 0.9, 0.745), map_spacing_mm=1.6)
-    phantom = make_pelvis_ct(settings)
-    volume = phantom.volume
-    missing = 512 - volume.array.shape[1]
-    array = np.pad(volume.array[:300, :, :512], ((0, 0), (0, max(missing, 0)), (0, 0)), constant_values=-1000)
+    volume = make_pelvis_ct(settings).volume
+    missing = max(512 - volume.array.shape[1], 0)
+    wide = max(512 - volume.array.shape[2], 0)
+    array = np.pad(volume.array[:300, :512, :512], ((0, 0), (0, missing), (0, wide)), constant_values=-1000)
     size = (array.shape[2], array.shape[1], array.shape[0])
-    large = Volume(array, replace(volume.geometry, size=size), "CT")
-    begin = time.perf_counter()
-    found = annotate_hips(large)
-    total = time.perf_counter() - begin
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    grid = body_grid(large)
-    fine, geometry = coarse_grid(grid, 2.0, low=-1024, high=2500)
-    rough, rough_geometry = coarse_grid(grid, 4.0, low=-1024, high=2500)
-    bone = cut_bone(rough, np.asarray(rough_geometry.spacing_mm[::-1])).bone
-    begin = time.perf_counter()
-    refine_in_band(fine, geometry, bone, rough_geometry, solver="exact")
-    band = time.perf_counter() - begin
-    # Every voxel of the same grid and energy is free, but for those that seeds decide.
-    chance = np.where(fine > 400, 0.999, np.where(fine < -50, 0.001, 0.5)).astype(np.float32)
-    begin = time.perf_counter()
-    cut_slab(fine, geometry.spacing_mm, chance, "exact")
-    full = time.perf_counter() - begin
-    return {
-        "size": list(size),
-        "seconds": round(total, 1),
-        "timings_s": found.timings_s,
-        "peak_memory_mib": round(memory),
-        "grid_2mm_voxels": int(fine.size),
-        "band_s": round(band, 2),
-        "full_grid_s": round(full, 2),
-    }
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "pelvis.nii.gz"
+        write_volume(Volume(array, replace(volume.geometry, size=size), "CT"), path)
+        tasks = {task: alone(task, path) for task in ("labels", "band", "full")}
+    return {"size": list(size), **tasks}
 
 
 def summary(rows: Rows) -> dict[str, object]:
@@ -292,32 +317,48 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true", help="time 512 x 512 x 300 voxels too")
     parser.add_argument("--data", type=Path, help="folder of the real CTs")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/hip_ct.json"))
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no further phantom after so long")
+    parser.add_argument("--task", nargs=2, metavar=("TASK", "FILE"), help="used by --speed for its own processes")
     arguments = parser.parse_args()
-    rows = Rows()
-    for condition in arguments.conditions or CONDITIONS:
-        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+    if arguments.task:
+        print(json.dumps(perform(arguments.task[0], Path(arguments.task[1]))))
+        return
+    rows, extra, begin = Rows(), dict[str, object](), time.monotonic()
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        for condition in arguments.conditions or CONDITIONS:
+            if time.monotonic() - begin > 60 * arguments.minutes:
+                break
             settings = PelvisCtSettings(seed=seed, map_spacing_mm=arguments.map_spacing, **CONDITIONS[condition])  # type: ignore[arg-type]
             phantom = make_pelvis_ct(settings)
-            if not arguments.spheres_only:
-                score_hips(rows, condition, seed, phantom, arguments.map_spacing)
-            score_spheres(rows, condition, seed, phantom)
+            start = None if arguments.spheres_only else score_hips(rows, condition, seed, phantom)
+            if arguments.spheres_only:
+                with contextlib.suppress(MultiJointSegError):
+                    start = find_hips(body_grid(phantom.volume))
+            score_spheres(rows, condition, seed, phantom, start)
             print(condition, seed, [r for r in rows.hips if r["condition"] == condition][-2:], flush=True)
+            write(arguments, rows, extra)
+    if arguments.data is not None:
+        extra["real"] = real_cases(arguments.data)
+        write(arguments, rows, extra)
+    if arguments.speed:
+        extra["speed"] = speed(arguments.first_seed)
+    print(json.dumps(write(arguments, rows, extra), indent=2))
+
+
+def write(arguments: argparse.Namespace, rows: Rows, extra: dict[str, object]) -> dict[str, object]:
+    """Write what is done so far; returns the summary."""
     table = {
         "command": "python Testing/Benchmarks/hip_ct.py",
         "machine": platform.machine(),
-        "seeds": arguments.seeds,
         "map_spacing_mm": arguments.map_spacing,
+        "first_seed": arguments.first_seed,
         "summary": summary(rows),
         "hips": rows.hips,
         "spheres": rows.spheres,
-    }
-    if arguments.speed:
-        table["speed"] = speed(arguments.first_seed)
-    if arguments.data is not None:
-        table["real"] = real_cases(arguments.data)
+    } | extra
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(table["summary"], indent=2))
+    return summary(rows)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from MultiJointSegLib.annotation import hip_annotator
 from MultiJointSegLib.annotation.body_grid import body_grid
-from MultiJointSegLib.annotation.hip_annotator import annotate_hips, find_hips
+from MultiJointSegLib.annotation.hip_annotator import annotate_hips, find_hips, sphere_at
 from MultiJointSegLib.annotation.hip_segmenter import HipSegmenter, weak_border
 from MultiJointSegLib.cli.main import main
 from MultiJointSegLib.errors import InputError, RefusalError
 from MultiJointSegLib.imaging.geometry import Geometry
-from MultiJointSegLib.imaging.reading import read_label_map
+from MultiJointSegLib.imaging.reading import read_label_map, read_volume
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.phantom.pelvis_ct import PelvisCtSettings, make_pelvis_ct
@@ -61,6 +62,40 @@ def test_both_hips_of_a_feet_first_pelvis(healthy, tmp_path):
         assert dice(labels == label, truth == label) > least
     for name in ("report.html", "segmentation.seg.nrrd", "surfaces/femur.stl", "surfaces/hip_bone.stl"):
         assert (tmp_path / "out" / name).exists()
+
+
+def test_a_hip_that_contradicts_anatomy_is_left_out_by_itself(healthy, monkeypatch):
+    def check(labels, grid, sphere, side, femur, hip_bone):
+        if side == "left" or refuse_both:
+            raise RefusalError(f"The {side} one is no hip.")
+        return []
+
+    monkeypatch.setattr(hip_annotator, "check_anatomy", check)
+    refuse_both = False
+    found = annotate_hips(healthy.volume)
+    assert list(found.hips) == ["right"]
+    assert found.warnings[-1] == "The left hip was left out. The left one is no hip."
+    assert set(np.unique(found.sides)) == {0, 2}
+    assert set(np.unique(found.labels.array)) == {0, 1, 9}
+    refuse_both = True
+    with pytest.raises(RefusalError, match="left one"):
+        annotate_hips(healthy.volume)
+
+
+def test_both_hips_of_a_coarse_whole_body_ct_are_found(shared_data):
+    """3 mm voxels: the dense core of a head, medial of its center, looks more like a ball than the head does."""
+    folder = shared_data / "hip_ct"
+    grid = body_grid(read_volume(folder / "totalsegmentator_example_ct.nii.gz"))
+    reference = body_grid(read_label_map(folder / "totalsegmentator_example_seg.nii.gz")).array
+    balls = find_hips(grid).balls
+    assert set(balls) == {"left", "right"}
+    for side, value in (("left", 75), ("right", 76)):
+        sphere = sphere_at(grid, balls[side])
+        assert 24 < sphere.radius < 29.5
+        k, j, i = np.indices(reference.shape, sparse=True)
+        center = sphere.center / 3.0
+        inside = np.sqrt((k - center[0]) ** 2 + (j - center[1]) ** 2 + (i - center[2]) ** 2) * 3 < sphere.radius - 4
+        assert (reference[inside] == value).mean() > 0.8
 
 
 def test_a_prosthesis_is_left_out_and_the_other_hip_found():

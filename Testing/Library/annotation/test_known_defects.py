@@ -10,7 +10,7 @@ import pytest
 
 import MultiJointSegLib.annotation as annotation
 from MultiJointSegLib.annotation.circles import outlier_limit
-from MultiJointSegLib.annotation.head_sphere import RAYS, find_head_sphere
+from MultiJointSegLib.annotation.head_sphere import RAYS, find_head_sphere, highest_used
 from MultiJointSegLib.annotation.ray_rules import ALL_RULES, RayRules
 
 SPACING = np.array([2.0, 0.8, 0.9])
@@ -27,6 +27,17 @@ def test_the_sphere_lies_where_it_is_and_not_about_the_first_slice(ball_in_socke
         sphere = find_head_sphere(image, SPACING, start, RADIUS)
         assert np.linalg.norm(sphere.center - CENTER) < 0.7
         assert sphere.radius == pytest.approx(RADIUS, abs=0.5)
+
+
+def test_thick_slices_do_not_enlarge_the_head(ball_in_socket):
+    """Away from the center a thick slice shows the outline of its side nearer to the center."""
+    fine = ball_in_socket(np.array([0.5, 0.8, 0.9]), (136, *SHAPE[1:]), CENTER, RADIUS)
+    thick = fine[:130].reshape(13, 10, *SHAPE[1:]).mean(axis=1)
+    first = 4.5 * 0.5
+    sphere = find_head_sphere(thick, np.array([5.0, 0.8, 0.9]), CENTER - [first, 0, 0], RADIUS)
+    assert np.linalg.norm(sphere.center + [first, 0, 0] - CENTER) < 0.5
+    assert sphere.radius == pytest.approx(RADIUS, abs=0.4)
+    assert highest_used(RADIUS, 5.0) < 0.6 * RADIUS < highest_used(RADIUS, 0.5)
 
 
 def test_left_and_right_are_treated_alike(ball_in_socket):
