@@ -24,7 +24,7 @@ from scipy import ndimage
 from scipy.stats import wilcoxon
 
 from MultiJointSegLib.annotation.refinement.disagreement import compare_labels
-from MultiJointSegLib.annotation.refinement.judging import _train, judge_cases, predict_slices
+from MultiJointSegLib.annotation.refinement.judging import judge_cases, predict_slices, train_networks
 from MultiJointSegLib.annotation.refinement.selection import STRATEGIES, rank
 from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.writing import write_volume
@@ -127,7 +127,7 @@ def run_seed(
         wrongly = frozenset(labels[i].name for i in bad) - mended
         if wrongly not in done:  # the same labels give the same network
             used = [c if c.name in wrongly else truth[c.name] for c in labels]
-            trained = _train(
+            trained = train_networks(
                 config.model_copy(update={"seed": seed}), used, folder, f"arm_{len(done)}", CPU, SilentProgress()
             )
             done[wrongly] = unseen_dice(trained[cases[0].joint], tested, config, folder / "cache")

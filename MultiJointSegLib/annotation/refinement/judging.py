@@ -96,7 +96,7 @@ def judge_cases(
     for index, fold in enumerate(parts):
         span = ProgressSpan(progress, index / len(parts), (index + 1) / len(parts))
         trained = [
-            _train(
+            train_networks(
                 config.model_copy(update={"seed": seed + 100 * member}),
                 [by_name[name] for name in fold.train],
                 folder,
@@ -113,7 +113,7 @@ def judge_cases(
     return {name: _with_features(judgment, by_name[name], observer, config, folder) for name, judgment in found.items()}
 
 
-def _train(
+def train_networks(
     config: LearningConfig,
     examinations: list[Examination],
     folder: Path,
@@ -121,6 +121,32 @@ def _train(
     device: torch.device,
     progress: Progress,
 ) -> Networks:
+    """Train on examinations with the labels as they stand.
+
+    Parameters
+    ----------
+    config : LearningConfig
+        How to train; its joints that no examination shows are left out, its splits and manifest are not looked at.
+    examinations : list of Examination
+        All of them train; none is kept for validation.
+    folder : Path
+        Gets the folder of the run and, in `cache`, the cut examinations.
+    name : str
+        Of the run's folder; a run that ended there already is not repeated, one that was interrupted goes on.
+    device : torch.device
+    progress : Progress
+        May cancel.
+
+    Returns
+    -------
+    dict of str to SharedUNet
+        The network of each joint.
+
+    Raises
+    ------
+    InputError
+        If an examination cannot be used.
+    """
     joints = tuple(key for key in config.joints if any(e.joint == key for e in examinations))
     config = config.model_copy(update={"joints": joints})
     data, _ = load_split(config, Split(tuple(examinations), ()), folder / "cache", device, SilentProgress())

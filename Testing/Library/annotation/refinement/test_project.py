@@ -44,7 +44,7 @@ def perfect_networks(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         answer[:, 0] = ~bright
         return answer
 
-    monkeypatch.setattr(judging, "_train", train)
+    monkeypatch.setattr(judging, "train_networks", train)
     monkeypatch.setattr(judging, "predict_slices", predict)
     monkeypatch.setattr(
         judging, "case_features", lambda network, images, joint: np.asarray(images, float).mean((0, 2, 3))

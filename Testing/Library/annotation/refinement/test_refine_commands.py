@@ -26,7 +26,7 @@ def blind_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         answer[:, 0] = 1
         return answer
 
-    monkeypatch.setattr(judging, "_train", lambda *_: {"knee": None})
+    monkeypatch.setattr(judging, "train_networks", lambda *_: {"knee": None})
     monkeypatch.setattr(judging, "predict_slices", predict)
     monkeypatch.setattr(judging, "case_features", lambda _n, images, _j: np.asarray(images, float).mean((0, 2, 3)))
 
