@@ -19,6 +19,7 @@ from MultiJointSegSlicer.selftests.lifetime import LifetimeTests
 from MultiJointSegSlicer.selftests.queueing import QueueingTests
 from MultiJointSegSlicer.selftests.reviewing import ExportingTests, ReviewingTests
 from MultiJointSegSlicer.selftests.segmenting import SegmentingTests
+from MultiJointSegSlicer.selftests.tutorial import TutorialTests
 from MultiJointSegSlicer.widget.form import Form
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
@@ -211,7 +212,13 @@ class MultiJointSegLogic(ScriptedLoadableModuleLogic):
 
 
 class MultiJointSegTest(
-    SegmentingTests, ReviewingTests, ExportingTests, LifetimeTests, QueueingTests, ScriptedLoadableModuleTest
+    SegmentingTests,
+    ReviewingTests,
+    ExportingTests,
+    LifetimeTests,
+    QueueingTests,
+    TutorialTests,
+    ScriptedLoadableModuleTest,
 ):
     """Runs inside 3D Slicer, on real nodes and widgets; the child makes and segments a phantom."""
 

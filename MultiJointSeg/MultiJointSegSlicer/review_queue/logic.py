@@ -10,6 +10,7 @@ from typing import Any
 from MultiJointSegSlicer.installation import InstallationError
 from MultiJointSegSlicer.job.job import Job, Steps, Timer
 from MultiJointSegSlicer.job.signal import Signal
+from MultiJointSegSlicer.review_queue.locking import give_back, refresh
 from MultiJointSegSlicer.review_queue.open_case import OpenCase, adding_case, remove_case
 from MultiJointSegSlicer.review_queue.standing import agreement_rows
 from MultiJointSegSlicer.segmenting import Ensures
@@ -94,7 +95,7 @@ class ReviewQueue:
             try:
                 case = yield from adding_case(self._scene, folder_of_work, who, data, folder, second=second)
             except BaseException:
-                _give_back(folder_of_work, str(data["case"]["case"]), who)
+                give_back(folder_of_work, str(data["case"]["case"]), who)
                 raise
             self._begin(case)
             if case.has_draft:
@@ -192,7 +193,7 @@ class ReviewQueue:
                 self._save_draft(case)
                 self._saved = times
                 self.saved.emit(_("Autosaved at {time}.").format(time=self._now().strftime("%H:%M:%S")))
-            _refresh(case)
+            refresh(case)
         except InputError as error:
             self.saved.emit(str(error))
         except OSError as error:
@@ -205,7 +206,7 @@ class ReviewQueue:
         if case is None or case.present or self.job.state.busy:
             return
         self._end()
-        _give_back(case.work, case.name, case.reader)
+        give_back(case.work, case.name, case.reader)
         remove_case(self._scene, case)
         self.closed.emit()
         sentence = _("'{name}' was removed from the scene and given back; your last autosave is kept.")
@@ -250,7 +251,7 @@ class ReviewQueue:
             if not anyway:
                 return self._refuse(_("Your drawing could not be kept: {reason}").format(reason=error))
         self._end()
-        _give_back(case.work, case.name, case.reader)
+        give_back(case.work, case.name, case.reader)
         return True
 
     def _save_draft(self, case: OpenCase) -> None:
@@ -277,37 +278,3 @@ class ReviewQueue:
 
 def _review(work: Path, action: str, reader: str) -> list[str]:
     return ["review", str(work), action, "--reader", reader, "--progress-json"]
-
-
-def _give_back(work: Path, name: str, reader: str) -> None:
-    """Let another reader have the case; silent where it is not ours any more or the folder is gone."""
-    import contextlib
-
-    from MultiJointSegLib.annotation.refinement.locks import read_lock
-    from MultiJointSegLib.annotation.refinement.project import Project
-    from MultiJointSegLib.annotation.refinement.store import LOCK_FILE
-    from MultiJointSegLib.errors import InputError
-
-    with contextlib.suppress(InputError, OSError):
-        case = Project(work).case(name)
-        lock = read_lock(case.folder / LOCK_FILE)
-        if lock is not None and lock.who == reader:
-            case.give_back(lock)
-
-
-def _refresh(case: OpenCase) -> None:
-    """Show the others that the reader is still at it; raises InputError if the case is no longer theirs."""
-    from MultiJointSegLib.annotation.refinement.locks import read_lock, refresh_lock
-    from MultiJointSegLib.annotation.refinement.project import Project
-    from MultiJointSegLib.annotation.refinement.store import LOCK_FILE
-    from MultiJointSegLib.errors import InputError
-
-    lock = read_lock(Project(case.work).case(case.name).folder / LOCK_FILE)
-    if lock is None or lock.who != case.reader:
-        other = _("'{who}' has it").format(who=lock.who) if lock else _("nobody has it")
-        raise InputError(
-            _("The case is no longer yours ({other}). Your drawing is kept as a draft; take the case again.").format(
-                other=other
-            )
-        )
-    refresh_lock(lock)

@@ -18,7 +18,7 @@ class QueueingTests(SelfTest):
     def test_loop_of_a_refinement(self) -> None:
         """Retrain begins it; a case is mended and one accepted; Retrain goes on with the rest."""
         folder = Path(slicer.util.tempDirectory())
-        config = self._make_dataset(folder)
+        config = make_dataset(folder, self.sample_result().form.results.nodes)
         slicer.mrmlScene.Clear()
         widget = self.widget()
         ui, queue, retraining = widget.ui, widget.logic.parts.queue, widget.logic.parts.retraining
@@ -72,40 +72,6 @@ class QueueingTests(SelfTest):
         self.click_and_wait(ui.retrainButton, retraining.job)
         assert "Round 2: 1 of 1 cases wait" in ui.queueLabel.text, ui.queueLabel.text
 
-    def _make_dataset(self, folder: Path) -> Path:
-        """Three knees, the last with shifted labels, and a configuration that trains for a moment."""
-        from MultiJointSegLib.imaging.writing import write_volume
-        from MultiJointSegSlicer.scene.reading import labels_from_node
-        from MultiJointSegSlicer.scene.volumes import volume_from_node
-
-        nodes = self.sample_result().form.results.nodes
-        image, labels = volume_from_node(nodes.volume), labels_from_node(nodes.segmentation)
-        present = {key: value for key, value in {"femur": 1, "tibia": 2}.items() if (labels.array == value).any()}
-        kept = np.where(np.isin(labels.array, list(present.values())), labels.array, 0).astype(np.uint8)
-        entries: list[dict[str, Any]] = []
-        for n in range(3):
-            write_volume(image, folder / f"image_{n}.nii.gz")
-            write_volume(labels.with_array(np.roll(kept, 12 if n == 2 else 0, axis=2)), folder / f"label_{n}.nii.gz")
-            entries.append(
-                {"name": f"knee_{n}", "image": f"image_{n}.nii.gz", "label": f"label_{n}.nii.gz"}
-                | {"joint": "knee", "subject": f"s{n}", "label_values": present}
-            )
-        (folder / "dataset.json").write_text(json.dumps({"name": "phantoms", "examinations": entries}))
-        config = {
-            "refine": {"folds": 3, "budget": 2, "total_budget": 4, "seed": 3},
-            "learning": {
-                "scheme": "individual",
-                "network": {"backbone": "unet", "decoder_channels": [8, 8, 8, 8, 8]},
-                "data": {"manifest": "dataset.json", "pixel_mm": 2.0, "minimum_pitch_mm": 4.0, "other_maps": 0},
-                "training": {
-                    "steps": 80, "slices_per_joint": 4, "sizes_px": [64], "detection_weight": 0.0,
-                    "warmup_steps": 5, "validate_every": 80, "bfloat16": False,
-                },
-            },
-        }  # fmt: skip
-        (folder / "refine.json").write_text(json.dumps(config))
-        return folder / "refine.json"
-
     def _margin(self, editor: Any, size_mm: float) -> None:
         """Shrink the chosen bone with an effect of Segment Editor."""
         editor.setActiveEffectByName("Margin")
@@ -114,3 +80,37 @@ class QueueingTests(SelfTest):
         effect.self().onApply()
         editor.setActiveEffectByName("")
         slicer.app.processEvents()
+
+
+def make_dataset(folder: Path, nodes: Any, *, steps: int = 40) -> Path:
+    """Three knees, the last with shifted labels, and a configuration that trains for a moment."""
+    from MultiJointSegLib.imaging.writing import write_volume
+    from MultiJointSegSlicer.scene.reading import labels_from_node
+    from MultiJointSegSlicer.scene.volumes import volume_from_node
+
+    image, labels = volume_from_node(nodes.volume), labels_from_node(nodes.segmentation)
+    present = {key: value for key, value in {"femur": 1, "tibia": 2}.items() if (labels.array == value).any()}
+    kept = np.where(np.isin(labels.array, list(present.values())), labels.array, 0).astype(np.uint8)
+    entries: list[dict[str, Any]] = []
+    for n in range(3):
+        write_volume(image, folder / f"image_{n}.nii.gz")
+        write_volume(labels.with_array(np.roll(kept, 12 if n == 2 else 0, axis=2)), folder / f"label_{n}.nii.gz")
+        entries.append(
+            {"name": f"knee_{n}", "image": f"image_{n}.nii.gz", "label": f"label_{n}.nii.gz"}
+            | {"joint": "knee", "subject": f"s{n}", "label_values": present}
+        )
+    (folder / "dataset.json").write_text(json.dumps({"name": "phantoms", "examinations": entries}))
+    config = {
+        "refine": {"folds": 3, "budget": 2, "total_budget": 4, "seed": 3},
+        "learning": {
+            "scheme": "individual",
+            "network": {"backbone": "unet", "decoder_channels": [8, 8, 8, 8, 8]},
+            "data": {"manifest": "dataset.json", "pixel_mm": 2.0, "minimum_pitch_mm": 4.0, "other_maps": 0},
+            "training": {
+                "steps": steps, "slices_per_joint": 4, "sizes_px": [64], "detection_weight": 0.0,
+                "warmup_steps": 5, "validate_every": steps, "bfloat16": False,
+            },
+        },
+    }  # fmt: skip
+    (folder / "refine.json").write_text(json.dumps(config))
+    return folder / "refine.json"
