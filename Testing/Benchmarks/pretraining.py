@@ -28,9 +28,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pretraining_cases import Cases, Size, real_hips, synthetic_knees
+from pretraining_cases import Cases, Size, real_hips, scatter_of, synthetic_knees
 from pretraining_rivals import RIVALS
 from pretraining_runs import PRETRAININGS, STARTS, classify, pretrain, pretrained_folder, segment
+from pretraining_tables import markdown
 
 from MultiJointSegLib.evaluation.statistics import PairedComparison, compare_paired, corrected
 from MultiJointSegLib.imaging.atomic import atomic_write
@@ -118,7 +119,7 @@ def pretrain_all(cases: Cases, folder: Path, size: Size, device: str) -> dict[st
         assert place is not None
         pretrain(name, place, size, cases, device)
         record = json.loads((place / RECORD_FILE).read_text(encoding="utf-8"))
-        result[name] = {"errors": record["errors"], "seconds": record["seconds"]}
+        result[name] = {key: record[key] for key in ("errors", "errors_to_anatomy", "seconds") if key in record}
     return result
 
 
@@ -151,7 +152,9 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="for studies and networks; a run that was stopped goes on")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="table, JSON")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="tables, JSON; the same for people stands beside it, .md"
+    )
     parser.add_argument("--size", choices=tuple(SIZES), default="cpu")
     parser.add_argument("--hips", type=Path, help="folder of real pelvis MR (NN_img.nii.gz, NN_seg.nii.gz)")
     parser.add_argument("--device", default="cpu")
@@ -175,10 +178,15 @@ def main() -> None:
             "studies": {k: len(getattr(cases, k)) for k in ("unlabelled", "held_back", "labelled", "test")},
             "minutes": round((time.monotonic() - started) / 60, 1),
             "cpu_minutes": round(time.process_time() / 60, 1), "torch": torch.__version__,
-            "pretraining": pretraining, **tables,
+            "pretraining": pretraining,
+            "scatter": scatter_of(cases.held_back, cases.anatomical) if cases.anatomical else None, **tables,
         }  # fmt: skip
-        with atomic_write(arguments.output) as temporary:
-            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        for path, text in (
+            (arguments.output, json.dumps(result, indent=1) + "\n"),
+            (arguments.output.with_suffix(".md"), f"# Pretraining on imaging planes\n\n{markdown(result)}"),
+        ):
+            with atomic_write(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     for start, by_amount in tables["segmentation"]["mean"].items():  # type: ignore[index]
         print(f"{start:28s}" + "".join(f"  n={n}: {value:.3f}" for n, value in by_amount.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.reading import read_label_map
+from MultiJointSegLib.learning.pretext.line_fit import line_error
+from MultiJointSegLib.learning.pretext.lines import intersection_line
 from MultiJointSegLib.learning.pretext.phantom_studies import (
     LABEL_FOLDER,
     ScatterSettings,
@@ -20,6 +22,7 @@ from MultiJointSegLib.learning.pretext.phantom_studies import (
 )
 from MultiJointSegLib.learning.pretext.prepared import PreparedSeries, PreparedStudy, prepare_study
 from MultiJointSegLib.learning.pretext.sampling import sample_on
+from MultiJointSegLib.learning.pretext.slice_grid import Plane
 from MultiJointSegLib.learning.pretext.study import FileSlice, Study
 from MultiJointSegLib.learning.pretext.study_reading import STUDY_FILE, read_study
 
@@ -69,6 +72,9 @@ class Cases:
     bones : int
     unlabelled, held_back : list of PreparedStudy
         For pretraining, and to judge it.
+    anatomical : list of PreparedStudy
+        `held_back` with the planes that the anatomy alone gives, without the technologist's scatter; empty where these
+        are not known.
     labelled, test : list of Labelled
         For segmentation.
     known, asked : list of PreparedStudy
@@ -86,6 +92,31 @@ class Cases:
     known: list[PreparedStudy]
     asked: list[PreparedStudy]
     growth_plates: dict[str, str]
+    anatomical: list[PreparedStudy] = field(default_factory=list)
+
+
+def with_anatomical_planes(study: PreparedStudy, folder: Path) -> PreparedStudy:
+    """A study whose planes to be found are those that the anatomy gives."""
+    told = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))["anatomical_planes"]
+    planes = {view: Plane(tuple(p["point_mm"]), tuple(p["normal"])) for view, p in told.items()}
+    series = tuple(replace(s, crossing={view: planes[view] for view in s.crossing}) for s in study.series)
+    return replace(study, series=series)
+
+
+def scatter_of(acquired: list[PreparedStudy], anatomical: list[PreparedStudy]) -> dict[str, float]:
+    """Mean line error of the anatomy's planes against the acquired ones: no network can know better."""
+    found = []
+    for own, ideal in zip(acquired, anatomical, strict=True):
+        for series, straight in zip(own.series, ideal.series, strict=True):
+            for grid in series.grids:
+                for view, plane in series.crossing.items():
+                    true = intersection_line(grid, plane, 0.0)
+                    line = intersection_line(grid, straight.crossing[view], 0.0)
+                    error = line_error(line, true, grid) if line is not None and true is not None else None
+                    if error is not None:
+                        found.append((error.position_mm, error.angle_deg))
+    mean = np.mean(found, axis=0)
+    return {"line_mm": round(float(mean[0]), 3), "line_deg": round(float(mean[1]), 3), "lines": len(found)}
 
 
 def synthetic_knees(folder: Path, size: Size, processes: int) -> Cases:
@@ -133,6 +164,7 @@ def synthetic_knees(folder: Path, size: Size, processes: int) -> Cases:
     return Cases(
         "knee", 4, studies["unlabelled"], studies["held_back"], stacks["labelled"], stacks["test"],
         known, asked, plates,
+        [with_anatomical_planes(s, p) for s, (p, _) in zip(studies["held_back"], parts["held_back"], strict=True)],
     )  # fmt: skip
 
 

@@ -50,13 +50,16 @@ def pretrain(name: str, folder: Path, size: Size, cases: Cases, device: str) -> 
     torch.manual_seed(1)
     network, trainer = build_trainer(_config(name, size, device), cases.unlabelled, cases.held_back, folder)
     started = time.monotonic()
+    record: dict[str, object] = {}
     if name in RIVALS:
-        errors = train_rival(name, network.trunk, size, cases.unlabelled, cases.held_back, device)
+        record["errors"] = train_rival(name, network.trunk, size, cases.unlabelled, cases.held_back, device)
     else:
         trainer.run()
         trainer.finish()
-        errors = error_table(*evaluate_studies(network, cases.held_back, "shared"))
-    record = {"errors": errors, "seconds": round(time.monotonic() - started, 1)}
+        record["errors"] = error_table(*evaluate_studies(network, cases.held_back, "shared"))
+        if cases.anatomical and name.startswith("both"):
+            record["errors_to_anatomy"] = error_table(*evaluate_studies(network, cases.anatomical, "shared"))
+    record["seconds"] = round(time.monotonic() - started, 1)
     save_pretrained(network, network.state_dict(), folder, record)
     print(f"pretrained: {name}, {time.monotonic() - started:.0f} s", flush=True)
 

@@ -43,6 +43,27 @@ def _own_task(errors: dict) -> list[str]:
     return [*cells, f"{lines['count']} of {lines['total']} lines found" if lines else ""]
 
 
+def _anatomy(result: dict) -> list[str]:
+    """What of the line errors is the technologist's scatter, where the anatomy's own planes are known."""
+    scatter = result.get("scatter")
+    if scatter is None:
+        return []
+    text = [
+        "The truth above is what the technologist chose, with scatter. The planes of the anatomy itself would score",
+        f"{scatter['line_mm']:.2f} mm and {scatter['line_deg']:.2f} degrees ({scatter['lines']} lines). Against them:",
+        "",
+    ]
+    for name, made in result["pretraining"].items():
+        if "errors_to_anatomy" in made:
+            found = made["errors_to_anatomy"]["all"]
+            shown = [
+                f"mean {found[k]['mean']:.2f}, median {found[k]['median']:.2f} {unit}"
+                for k, unit in (("line_mm", "mm"), ("line_deg", "degrees"))
+            ]
+            text.append(f"- {name}: {'; '.join(shown)}")
+    return [*text, ""]
+
+
 def _means(part: dict, unit: str) -> list[str]:
     amounts = list(next(iter(part["mean"].values())))
     best = {a: max(v[a] for v in part["mean"].values()) for a in amounts}
@@ -97,6 +118,7 @@ def markdown(result: dict) -> str:
             cells[:2], cells[3] = ["–", "–"], ""
         rows.append([name, *cells, f"{made['seconds']:.0f}"])
     text += _table(["pretraining", "line, mm", "line, degrees", "location", "own task", "seconds"], rows)
+    text += _anatomy(result)
     text += ["### Segmentation: mean Dice of the test subjects by labelled subjects (n)", ""]
     text += _means(result["segmentation"], "n = {}") + _comparisons(result["segmentation"], "n = {}")
     if "classification" in result:
