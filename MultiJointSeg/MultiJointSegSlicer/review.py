@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MultiJointSegSlicer.strings import tr as _
+
 if TYPE_CHECKING:
     from MultiJointSegLib.imaging.volume import Volume
 
@@ -123,10 +125,20 @@ def make_review(run: Mapping[str, Any], labels: Volume) -> Review:
         joint_confidence=float(run["detection"]["confidence"]),
         bone_confidence={str(key): float(value) for key, value in run["bone_confidence"].items()},
         slices=slices,
-        warnings=tuple(map(str, run["warnings"])),
+        warnings=(*map(str, run["warnings"]), *_words_on_mask(run)),
         device=f"{run['device']['device']}, {run['device']['runtime']}",
         seconds=float(run["total_s"]),
     )
+
+
+def _words_on_mask(run: Mapping[str, Any]) -> list[str]:
+    """What a model that reads a mask beside the image, or alone, saw."""
+    mask = run.get("input_mask")
+    if not isinstance(mask, dict):
+        return []
+    percent = 100 * float(mask.get("share", 0.0))
+    sentence = _("The model read a mask made from the examination ({source}, {percent:.0f} % of the image).")
+    return [sentence.format(source=mask.get("source", "?"), percent=percent)]
 
 
 def _position_ras_mm(labels: Volume, label: int, axis: int, index: int) -> tuple[float, float, float]:

@@ -44,3 +44,4 @@ def test_image_and_mask_through_the_module(a_panel, tmp_path) -> None:
     assert run["input_mask"]["source"] == "skin"
     assert 0 < run["input_mask"]["share"] < 1
     assert "femur" in nodes.models
+    assert "Note: The model read a mask made from the examination (skin, " in a_panel.ui.summaryLabel.text()

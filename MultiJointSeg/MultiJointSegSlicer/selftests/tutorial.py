@@ -14,15 +14,15 @@ from MultiJointSegSlicer.selftests.base import SelfTest
 from MultiJointSegSlicer.selftests.queueing import make_dataset
 
 STEPS = (
-    ("1. Open the module", "_open"),
-    ("2. Segment", "_segment"),
-    ("3. Review", "_review"),
-    ("4. Correct", "_correct"),
-    ("5. Measure", "_measure"),
-    ("6. Export", "_export"),
-    ("7. Many examinations", "_batch"),
-    ("8. Hips in CT", "_hip"),
-    ("9. Labels for a model of your own", "_queue"),
+    ("1. Open the module", "_step_open"),
+    ("2. Segment", "_step_segment"),
+    ("3. Review", "_step_review"),
+    ("4. Correct", "_step_correct"),
+    ("5. Measure", "_step_measure"),
+    ("6. Export", "_step_export"),
+    ("7. Many examinations", "_step_batch"),
+    ("8. Hips in CT", "_step_hip"),
+    ("9. Labels for a model of your own", "_step_queue"),
 )
 """Headings of the tutorial, and what a person does there."""
 
@@ -39,7 +39,7 @@ class TutorialTests(SelfTest):
                 error.add_note(f"in step '{heading}' of the tutorial")
                 raise
 
-    def _open(self) -> None:
+    def _step_open(self) -> None:
         self._folder = Path(slicer.util.tempDirectory())
         self._widget = self.widget()
         for name, section in vars(self._widget.ui).items():
@@ -48,7 +48,7 @@ class TutorialTests(SelfTest):
         assert not self._widget.ui.segmentButton.enabled
         self.picture("slicer_start")
 
-    def _segment(self) -> None:
+    def _step_segment(self) -> None:
         ui, job = self._widget.ui, self._widget.logic.parts.segmentation.job
         noise = np.random.default_rng(3).integers(0, 400, (24, 96, 96)).astype(np.int16)
         self._widget._parameterNode.inputVolume = slicer.util.addVolumeFromArray(noise, name="Noise")
@@ -63,7 +63,7 @@ class TutorialTests(SelfTest):
         assert not ui.resultCollapsibleButton.collapsed
         self.picture("slicer_segment", show=ui.inputSelector)
 
-    def _review(self) -> None:
+    def _step_review(self) -> None:
         ui = self._widget.ui
         ui.segmentCollapsibleButton.collapsed = True
         ui.sliceTable.cellClicked(0, 0)
@@ -72,13 +72,16 @@ class TutorialTests(SelfTest):
         self.picture("slicer_review", show=ui.sliceTable)
         ui.uncertaintyCheckBox.click()
 
-    def _correct(self) -> None:
+    def _step_correct(self) -> None:
+        from MultiJointSegSlicer.scene.views import show_in_views
+
         widget, ui = self._widget, self._widget.ui
         ui.measurementCollapsibleButton.collapsed = True
         bones = [row[0] for row in self.texts(ui.boneTable)]
         ui.boneTable.cellClicked(bones.index("Femur"), 0)
         ui.boneTable.selectRow(bones.index("Femur"))
-        ui.reviewerLineEdit.text = "AB"
+        nodes = widget.form.results.nodes
+        show_in_views(slicer.mrmlScene, nodes.volume, nodes.segmentation)
         widget._parameterNode.reviewer = "AB"
         ui.acceptButton.click()
         assert ui.acceptanceLabel.text.startswith("Accepted by AB")
@@ -87,21 +90,21 @@ class TutorialTests(SelfTest):
         assert editor.currentSegmentID() == "femur"
         editor.setActiveEffectByName("Paint" if slicer.util.mainWindow() else "Margin")
         self.picture("slicer_correct", show=ui.editorFrame)
-        before = self._value("Femur", "Volume")
+        before = self._number("Femur", "Volume")
         editor.setActiveEffectByName("Margin")
         editor.activeEffect().setParameter("MarginSizeMm", -2.0)
         self.wait_until_measured(widget, editor.activeEffect().self().onApply)
         editor.setActiveEffectByName("")
-        assert self._value("Femur", "Volume") < before
+        assert self._number("Femur", "Volume") < before
         assert "no longer holds" in ui.acceptanceLabel.text
         ui.measurementCollapsibleButton.collapsed = False
         self.picture("slicer_edited", show=ui.acceptanceLabel)
         self.wait_until_measured(widget, editor.undo)
-        assert abs(self._value("Femur", "Volume") / before - 1) < 0.02
+        assert abs(self._number("Femur", "Volume") / before - 1) < 0.02
         ui.correctButton.click()
         ui.acceptButton.click()
 
-    def _measure(self) -> None:
+    def _step_measure(self) -> None:
         ui, nodes = self._widget.ui, self._widget.form.results.nodes
         lines = [n for n in nodes.markups if n.IsA("vtkMRMLMarkupsLineNode")]
         line = lines[0]
@@ -128,7 +131,7 @@ class TutorialTests(SelfTest):
         assert "by hand" in after[4]
         ui.geometryCheckBox.click()
 
-    def _export(self) -> None:
+    def _step_export(self) -> None:
         ui, panel = self._widget.ui, self._widget.form.export
         ui.exportCollapsibleButton.collapsed = False
         before, panel._tools = panel._tools, replace(panel._tools, choose_folder=lambda _title: str(self._folder))
@@ -140,7 +143,7 @@ class TutorialTests(SelfTest):
         assert {"report.html", "femur.stl", "measurements.csv", "segmentation.seg.nrrd", "review.txt"} <= names, names
         self.picture("slicer_export", show=ui.exportLabel)
 
-    def _batch(self) -> None:
+    def _step_batch(self) -> None:
         widget, ui = self._widget, self._widget.ui
         (self._folder / "in").mkdir()
         assert slicer.util.saveNode(widget.form.results.nodes.volume, str(self._folder / "in" / "knee.nii.gz"))
@@ -154,7 +157,7 @@ class TutorialTests(SelfTest):
         self.picture("slicer_batch", show=ui.batchTable)
         ui.batchCollapsibleButton.collapsed = True
 
-    def _hip(self) -> None:
+    def _step_hip(self) -> None:
         from MultiJointSegLib.phantom.pelvis_ct import PelvisCtSettings, make_pelvis_ct
         from MultiJointSegSlicer.parameters import JointOption
         from MultiJointSegSlicer.scene.volumes import add_volume_node
@@ -183,7 +186,7 @@ class TutorialTests(SelfTest):
         x = 0.75 * low_high[0] + 0.25 * low_high[1]
         jump_everywhere(slicer.mrmlScene, (x, (low_high[2] + low_high[3]) / 2, 0.5 * low_high[4] + 0.5 * low_high[5]))
 
-    def _queue(self) -> None:
+    def _step_queue(self) -> None:
         ui, parameters = self._widget.ui, self._widget._parameterNode
         volume = next(n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if n.GetName() != "Pelvis CT")
         parameters.inputVolume = volume
@@ -213,6 +216,6 @@ class TutorialTests(SelfTest):
         self.click_and_wait(ui.acceptCaseButton, queue.job)
         assert "was accepted" in ui.queueStatusLabel.text
 
-    def _value(self, bone: str, name: str) -> float:
+    def _number(self, bone: str, name: str) -> float:
         rows: list[Any] = self.texts(self._widget.ui.measurementTable)
         return next(float(row[2]) for row in rows if row[:2] == [bone, name])
