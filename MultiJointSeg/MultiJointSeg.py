@@ -16,6 +16,7 @@ from MultiJointSegSlicer.application import (
 from MultiJointSegSlicer.library import put_library_on_path
 from MultiJointSegSlicer.parameters import DeviceOption, EarlierOption, JointOption
 from MultiJointSegSlicer.selftests.lifetime import LifetimeTests
+from MultiJointSegSlicer.selftests.planes import PlanesTests
 from MultiJointSegSlicer.selftests.queueing import QueueingTests
 from MultiJointSegSlicer.selftests.reviewing import ExportingTests, ReviewingTests
 from MultiJointSegSlicer.selftests.segmenting import SegmentingTests
@@ -217,6 +218,7 @@ class MultiJointSegTest(
     ExportingTests,
     LifetimeTests,
     QueueingTests,
+    PlanesTests,
     TutorialTests,
     ScriptedLoadableModuleTest,
 ):

@@ -216,6 +216,17 @@ def test_drawing_is_saved_by_itself_and_comes_back_after_a_crash(a_reader, a_pan
     assert a_reader.click("correctCaseButton") == "'knee_0' was saved as corrected (version 2)."
 
 
+def test_nothing_is_saved_by_itself_while_a_decision_is_stored(a_reader, a_panel) -> None:
+    a_reader.click("nextCaseButton")
+    a_reader.draw()
+    a_reader.ui.correctCaseButton.click()
+    a_reader.queue.autosave()
+    assert "Autosaved" not in a_reader.ui.autosaveLabel.text()
+    a_panel.work(lambda: not a_reader.queue.job.state.busy)
+    assert a_reader.kinds("knee_0")[-1] == "corrected"
+    assert not (a_reader.work / "cases" / "knee_0" / "drafts").exists()
+
+
 def test_given_back_cases_go_to_others_and_drafts_stay(a_reader, a_panel) -> None:
     a_reader.click("nextCaseButton")
     a_reader.draw()

@@ -182,7 +182,8 @@ class ReviewQueue:
         from MultiJointSegSlicer.scene.digests import mask_times
 
         case = self.case
-        if case is None:
+        # While a decision is stored, the lock goes and the draft has become a version.
+        if case is None or self.job.state.busy:
             return
         if not case.present:
             self.check()

@@ -138,7 +138,7 @@ class SelfTest:
         area = slicer.util.findChildren(window, className="qSlicerModulePanel")
         if show is not None and area:
             for scroll in slicer.util.findChildren(area[0], className="QScrollArea"):
-                scroll.ensureWidgetVisible(show, 0, 0)
+                scroll.ensureWidgetVisible(show, 0, 40)
         for probe in slicer.util.findChildren(window, name="DataProbeCollapsibleWidget"):
             probe.collapsed = True
         end = time.monotonic() + 1.0

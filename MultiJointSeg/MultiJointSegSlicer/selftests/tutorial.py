@@ -107,12 +107,16 @@ class TutorialTests(SelfTest):
     def _step_measure(self) -> None:
         ui, nodes = self._widget.ui, self._widget.form.results.nodes
         lines = [n for n in nodes.markups if n.IsA("vtkMRMLMarkupsLineNode")]
-        line = lines[0]
+        # A line whose length is the number, of a bone that is wholly in the image if there is one.
+        lengths = [n for n in lines if '"length"' in n.GetAttribute("MultiJointSeg.shown")]
+        line = next((n for n in lengths if "width" in n.GetName().lower()), lengths[0])
+        self._key = line.GetAttribute("MultiJointSeg.measurement")
         keys = [
             nodes.table.GetTable().GetValueByName(row, "Key").ToString() for row in range(ui.measurementTable.rowCount)
         ]
-        row = keys.index(line.GetAttribute("MultiJointSeg.measurement"))
+        row = keys.index(self._key)
         ui.measurementTable.selectRow(row)
+        ui.measurementTable.scrollToItem(ui.measurementTable.item(row, 1))
         ui.measurementTable.cellClicked(row, 0)
         shown = [n for n in nodes.markups if n.GetDisplayNode() and n.GetDisplayNode().GetVisibility()]
         assert line in shown
@@ -163,6 +167,12 @@ class TutorialTests(SelfTest):
         from MultiJointSegSlicer.scene.volumes import add_volume_node
 
         widget, ui = self._widget, self._widget.ui
+        steps = 250 if "MULTIJOINTSEG_SCREENSHOTS" in os.environ else 40
+        self._config = make_dataset(self._folder, widget.form.results.nodes, steps=steps)
+        slicer.mrmlScene.Clear()
+        slicer.app.processEvents()
+        widget = self.widget()
+        widget.initializeParameterNode()
         ui.segmentCollapsibleButton.collapsed = False
         made = make_pelvis_ct(PelvisCtSettings(seed=11, spacing_mm=(1.5, 1.5, 2.0), map_spacing_mm=1.5))
         job = widget.logic.parts.segmentation.job
@@ -187,21 +197,14 @@ class TutorialTests(SelfTest):
         jump_everywhere(slicer.mrmlScene, (x, (low_high[2] + low_high[3]) / 2, 0.5 * low_high[4] + 0.5 * low_high[5]))
 
     def _step_queue(self) -> None:
-        ui, parameters = self._widget.ui, self._widget._parameterNode
-        volume = next(n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if n.GetName() != "Pelvis CT")
-        parameters.inputVolume = volume
-        config = make_dataset(
-            self._folder,
-            self._widget.form.results.nodes,
-            steps=250 if "MULTIJOINTSEG_SCREENSHOTS" in os.environ else 40,
-        )
+        ui = self._widget.ui
         slicer.mrmlScene.Clear()
         slicer.app.processEvents()
         widget = self.widget()
         widget.initializeParameterNode()
         parameters, queue = widget._parameterNode, widget.logic.parts.queue
         ui.segmentCollapsibleButton.collapsed, ui.queueCollapsibleButton.collapsed = True, False
-        parameters.refineConfig, parameters.queueFolder = str(config), str(self._folder / "work")
+        parameters.refineConfig, parameters.queueFolder = str(self._config), str(self._folder / "work")
         parameters.queueReader = "AB"
         job = widget.logic.parts.retraining.job
         ui.retrainButton.click()
