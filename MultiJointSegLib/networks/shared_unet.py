@@ -143,6 +143,17 @@ class SharedUNet(nn.Module):
         outputs = dict(joints) if domain_output else {_UNION: sum(joints.values())}
         self.heads = nn.ModuleDict({key: nn.Conv2d(widths[-1], bones + 1, 1) for key, bones in outputs.items()})
         self.detector = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * self.encoder.channels[-1], len(joints) + 1))
+        if self._image_channels and mask_channels:
+            self._start_without_mask()
+
+    def _start_without_mask(self) -> None:
+        """Let the first convolution ignore the mask, so that the untrained network is that of the image alone.
+
+        Coordinates of position are smooth and large; weights of random size drown the image in them from the start.
+        """
+        first = next(m for m in self.encoder.modules() if isinstance(m, nn.Conv2d))
+        with torch.no_grad():
+            first.weight[:, self._image_channels :] = 0
 
     def config(self) -> dict[str, Any]:
         """JSON-able constructor arguments; options that have their default are left out."""

@@ -32,8 +32,22 @@ def test_without_weights_for_the_mask_it_is_the_image_network():
         assert torch.allclose(masked(torch.cat([image, mask], 1), "knee"), plain(image, "knee"), atol=1e-6)
 
 
+def test_an_untrained_network_starts_as_that_of_the_image_and_learns_to_use_the_mask():
+    for backbone in ("small_unet", "efficientnet_lite0"):
+        torch.manual_seed(0)
+        both = SharedUNet(JOINTS, (8, 8, 8, 8, 8), backbone=backbone, mask_channels=2).train()
+        image, mask = torch.rand(2, 3, 32, 32), torch.ones(2, 2, 32, 32)
+        without = torch.cat([image, torch.zeros_like(mask)], 1)
+        with torch.no_grad():
+            assert torch.equal(both(torch.cat([image, mask], 1), "knee"), both(without, "knee"))
+        both(torch.cat([image, mask], 1), "knee").square().mean().backward()
+        first = next(m for m in both.encoder.modules() if isinstance(m, torch.nn.Conv2d))
+        assert first.weight.grad[:, 3:].abs().max() > 0
+
+
 def test_the_answer_changes_with_image_and_mask_but_the_detection_only_with_the_image():
     both = network(mask_channels=2)
+    torch.nn.init.normal_(both.encoder.levels[0].first.weight)
     image, other = torch.rand(2, 2, 3, 32, 32)
     mask, no_mask = torch.ones(2, 2, 32, 32), torch.zeros(2, 2, 32, 32)
     with torch.no_grad():
