@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from MultiJointSegLib.annotation.refinement.agreement import reader_agreement
 from MultiJointSegLib.annotation.refinement.drafts import find_draft
 from MultiJointSegLib.annotation.refinement.facts import case_joint
 from MultiJointSegLib.annotation.refinement.project import Project
+from MultiJointSegLib.annotation.refinement.queue import QueueEntry
 from MultiJointSegLib.annotation.refinement.reviewing import (
     Assignment,
     decide,
@@ -76,19 +78,21 @@ def _next(project: Project, arguments: argparse.Namespace) -> Outcome:
     who = arguments.reader
     assignment = second_reading(project, who) if arguments.second else next_case(project, who)
     if assignment is None:
-        said = "No case waits, or other readers have all of them open."
+        said = _why_none(project)
         if arguments.second:
             said = "No case waits for a second reading by you, or other readers have all of them open."
         return Outcome([said], {"exit_code": 0, "case": None})
     entry = assignment.entry
     name = assignment.case.name
-    slices = ", ".join(map(str, entry.slices)) or "none"
+    command = ("multijointseg", "review", str(project.folder))
+    whose = ("--reader", who, "--case", name, *(("--second",) if arguments.second else ()))
     lines = [
-        f"{name}: disagreement {entry.disagreement:.3f}; slices to look at: {slices}",
+        f"{name}: disagreement {entry.disagreement:.3f}; look at {_places(entry)}",
         f"Image:  {assignment.image}",
         f"Labels: {assignment.labels} (leave this file as it is; save your own elsewhere)",
-        f"Then: multijointseg review {project.folder} accept --reader {who} --case {name}",
-        f"  or: multijointseg review {project.folder} correct --reader {who} --case {name} --labels FILE",
+        f"Then: {shlex.join((*command, 'accept', *whose))}",
+        f"  or: {shlex.join((*command, 'correct', *whose))} --labels FILE",
+        "  or: reject, skip or return in the place of accept",
     ]
     data: dict[str, object] = {
         "case": asdict(entry),
@@ -100,7 +104,30 @@ def _next(project: Project, arguments: argparse.Namespace) -> Outcome:
     }
     if arguments.into:
         data["draft"] = _write_copies(assignment, Path(arguments.into))
+        drawn = "with your draft" if data["draft"] else "to be drawn in"
+        lines.insert(3, f"Copies: image.nii and labels.nii in {arguments.into}, {drawn}")
     return Outcome(lines, {"exit_code": 0, **data})
+
+
+def _why_none(project: Project) -> str:
+    """Why there is no case to look at, and what to do next."""
+    waiting = project.waiting()
+    if not waiting:
+        return "No case waits: all of the queue are decided on. Run 'multijointseg refine' again for the next round."
+    readers = sorted({project.case(entry.case).state().taken_by for entry in waiting} - {""})
+    return f"No case waits, or other readers have all of them open ({len(waiting)} with {', '.join(readers)})."
+
+
+def _places(entry: QueueEntry) -> str:
+    """Where to look, in millimeters as viewers show them; the numbers of slices in queues that tell no places."""
+    if not entry.points_mm:
+        return "slices " + (", ".join(map(str, entry.slices)) or "none in particular")
+    letters = (("L", "R"), ("P", "A"), ("S", "I"))
+    shown = [
+        " ".join(f"{pair[value < 0]}{abs(value):.0f}" for value, pair in zip(point, letters, strict=True))
+        for point in entry.points_mm[:3]
+    ]
+    return " mm, ".join(shown) + " mm"
 
 
 def _write_copies(assignment: Assignment, folder: Path) -> bool:

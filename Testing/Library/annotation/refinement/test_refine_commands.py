@@ -1,6 +1,7 @@
 """The loop as a person without a window runs it: refine, review, refine."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -68,11 +69,19 @@ def test_the_loop_from_the_command_line(
     assert code == 2
     assert "does not have the case 'knee_0' open" in err
 
+    code, out, _ = command("review", work, "next", "--reader", "CD D", "--into", tmp_path)
+    lines = out.splitlines()
+    assert re.fullmatch(r"knee_1: disagreement 1.000; look at ([LR]\d+ [PA]\d+ [SI]\d+ mm(, )?){1,3}", lines[0])
+    assert lines[3] == f"Copies: image.nii and labels.nii in {tmp_path}, to be drawn in"
+    assert lines[4].endswith("accept --reader 'CD D' --case knee_1")
+    assert "other readers have all of them open (1 with CD D)" in command("review", work, "next", "--reader", "AB")[1]
+    assert command("review", work, "return", "--reader", "CD D", "--case", "knee_1")[0] == 0
+
     assert command("review", work, "next", "--reader", "CD")[0] == 0
     assert command("review", work, "return", "--reader", "CD", "--case", "knee_1")[0] == 0
     assert command("review", work, "next", "--reader", "AB")[0] == 0
     assert command("review", work, "accept", "--reader", "AB", "--case", "knee_1", "--note", "fine")[0] == 0
-    assert "No case waits" in command("review", work, "next", "--reader", "AB")[1]
+    assert "Run 'multijointseg refine' again" in command("review", work, "next", "--reader", "AB")[1]
     code, out, _ = command("review", work, "status")
     assert out.splitlines()[0] == "4 cases: 1 accepted, 1 corrected, 2 proposed"
     assert "No case was decided on by two readers" in command("review", work, "agreement")[1]
