@@ -39,12 +39,12 @@ from MultiJointSegLib.learning.pretext.pretrained import RECORD_FILE
 
 SIZES = {
     "tiny": Size(3, 2, 2, 2.5, 2.4, 64, 2, 2, 2, 2, 1, (8, 8, 8, 8, 8), (1, 2), (0.5, 1.0)),
-    "cpu": Size(40, 4, 12, 1.8, 1.4, 64, 400, 8, 60, 6, 2, (64, 48, 32, 24, 16)),
+    "cpu": Size(40, 4, 12, 1.8, 1.4, 64, 900, 8, 60, 6, 2, (64, 48, 32, 24, 16)),
     "full": Size(400, 40, 60, 0.8, 0.8, 160, 20000, 24, 4000, 12, 5, (128, 96, 64, 32, 16)),
 }
 _HIPS = {
     "tiny": {"pixel_mm": 4.0},
-    "cpu": {"pixel_mm": 2.5, "size_px": 96, "pretrain_steps": 200, "seeds": 1},
+    "cpu": {"pixel_mm": 2.5, "size_px": 96, "pretrain_steps": 250, "seeds": 1},
     "full": {"pixel_mm": 1.2},
 }
 """What is different for real pelvis MR."""
