@@ -8,7 +8,12 @@ from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.scene_output import read_slicer_segmentation
 from MultiJointSegLib.cli.terminal import Terminal
 from MultiJointSegLib.pipeline.measure_segmentation import measure_segmentation
-from MultiJointSegLib.pipeline.result import MEASURE_PICTURES_NAME, MEASUREMENTS_CSV_NAME, SURFACES_NAME
+from MultiJointSegLib.pipeline.result import (
+    DICOM_REPORT_NAME,
+    MEASURE_PICTURES_NAME,
+    MEASUREMENTS_CSV_NAME,
+    SURFACES_NAME,
+)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
@@ -23,6 +28,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
             maximum_deviation_mm=arguments.deviation,
             pictures=not arguments.no_pictures,
             pixel_error=arguments.pixel_error,
+            dicom_source=arguments.dicom,
             overwrite=arguments.overwrite,
             progress=progress,
             reader=read_slicer_segmentation,
@@ -38,6 +44,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
         f"Measurements: {result.output / MEASUREMENTS_CSV_NAME}",
         f"Surfaces:     {result.output / SURFACES_NAME}",
     ]
+    if arguments.dicom:
+        lines.append(f"DICOM report: {result.output / DICOM_REPORT_NAME}")
     if (result.output / MEASURE_PICTURES_NAME).is_dir():
         lines.append(f"Pictures:     {result.output / MEASURE_PICTURES_NAME}")
     values = [{"key": m.key, "bone": m.bone, "value": m.value, "unit": m.unit} for m in result.measurements]

@@ -166,6 +166,11 @@ def _measure(parser: argparse.ArgumentParser) -> None:
         help="measure with outlines one pixel wider and narrower too: errors contain an unsure outline",
     )
     parser.add_argument("--no-pictures", action="store_true", help="do not draw the landmarks on the bones")
+    parser.add_argument(
+        "--dicom",
+        metavar="SERIES",
+        help="folder of the DICOM series it was made on: write the measurements as a DICOM structured report too",
+    )
 
 
 def _compare(parser: argparse.ArgumentParser) -> None:

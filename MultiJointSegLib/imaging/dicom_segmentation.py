@@ -62,7 +62,7 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
             "DICOM segmentations need the package highdicom, which 3D Slicer brings along; install it with: "
             "pip install highdicom"
         ) from error
-    frames = _frames_of(source)
+    frames = series_frames(source)
     present = [bone for bone in bones if (labels.array == bone.label).any()]
     if not present:
         raise InputError("The segmentation is empty; there is nothing to write as DICOM.")
@@ -76,7 +76,7 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
             # Identifiers and dates of the source are passed on as they are, also where they break the standard.
             warnings.simplefilter("ignore")
             made = highdicom.seg.Segmentation(
-                source_images=[_complete(pydicom.dcmread(file)) for file in files],
+                source_images=[completed(pydicom.dcmread(file)) for file in files],
                 pixel_array=pixels,
                 segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
                 segment_descriptions=[_description(highdicom, n, bone) for n, bone in enumerate(present, start=1)],
@@ -98,7 +98,7 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
         raise MultiJointSegError(f"The DICOM segmentation could not be made from this source: {error}.") from error
 
 
-def _frames_of(source: Path | Sequence[Path]) -> list[DicomFrame]:
+def series_frames(source: Path | Sequence[Path]) -> list[DicomFrame]:
     """Frames of the source: by position, or as the one file orders them."""
     files = (find_files(source) if source.is_dir() else [source]) if isinstance(source, Path) else list(source)
     missing = next((file for file in files if not file.is_file()), None)
@@ -117,7 +117,7 @@ def _frames_of(source: Path | Sequence[Path]) -> list[DicomFrame]:
     return sorted(frames, key=lambda frame: float(np.asarray(frame.position_mm) @ normal))
 
 
-def _complete(dataset: Any) -> Any:
+def completed(dataset: Any) -> Any:
     """The data set with the attributes that must be there but may be empty; de-identified files often lack them."""
     for keyword in _MAY_BE_EMPTY:
         if keyword not in dataset:

@@ -134,6 +134,7 @@ def measure_segmentation(
     maximum_deviation_mm: float | None = None,
     pictures: bool = True,
     pixel_error: bool = False,
+    dicom_source: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     reader: Callable[[Path], Volume] | None = None,
@@ -159,6 +160,9 @@ def measure_segmentation(
         Draw each measurement's landmarks on the bones.
     pixel_error
         Measure twice more, with outlines one pixel wider and narrower, so that the errors contain an unsure outline.
+    dicom_source
+        Folder of the DICOM series that the segmentation was made on: the measurements are also written as a DICOM
+        structured report that belongs to it (measurements.dcm).
     overwrite
         Replace an earlier result in `output`, after success.
     progress
@@ -209,6 +213,11 @@ def measure_segmentation(
         with clock.stage("Writing"):
             written = surfaces if maximum_deviation_mm is None else _lighter(surfaces, maximum_deviation_mm)
             write_tables_and_surfaces(folder, labels, written, measurements, surface_format)
+            if dicom_source is not None:
+                from MultiJointSegLib.report.structured_report import write_structured_report
+
+                report = folder / names.DICOM_REPORT_NAME
+                write_structured_report(report, measurements, chosen, Path(dicom_source), side=side)
         with clock.stage("Drawing"):
             if pictures:
                 from MultiJointSegLib.report.measure_picture import write_measure_pictures

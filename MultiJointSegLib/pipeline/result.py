@@ -27,6 +27,7 @@ REPORT_NAME = "report.html"
 RUN_NAME = "run.json"
 UNCERTAINTY_NAME = "uncertainty.nrrd"
 DICOM_NAME = "segmentation.dcm"
+DICOM_REPORT_NAME = "measurements.dcm"
 MEASURE_PICTURES_NAME = "measures"
 
 RESULT_NAMES = frozenset(
@@ -41,6 +42,7 @@ RESULT_NAMES = frozenset(
         RUN_NAME,
         UNCERTAINTY_NAME,
         DICOM_NAME,
+        DICOM_REPORT_NAME,
         MEASURE_PICTURES_NAME,
     }
 )
