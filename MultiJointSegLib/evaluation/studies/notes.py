@@ -100,7 +100,8 @@ def _training(study: StudyConfig) -> str:
     return (
         f"Every network takes {training.steps} steps of {training.slices_per_joint} slices of each of its joints, "
         f"{' or '.join(map(str, training.sizes_px))} pixels of {study.learning.data.pixel_mm} mm, seed {study.seed}; "
-        f"backbone {study.learning.network.backbone}. Nothing was tuned on the tested examinations."
+        f"backbone {study.learning.network.backbone}. The moving average of the weights is taken "
+        "as it is at the end: what is tested chooses nothing."
     )
 
 
