@@ -65,14 +65,17 @@ def black_figure(rows: int, columns: int, size: float = 2.4) -> tuple[Figure, np
 
 
 def study_picture(network: PretextNetwork, study: PreparedStudy, results: Sequence[SliceResult], kind: str) -> str:
-    """Three slices of each view of a study: true lines drawn through, predicted ones dashed, and both locations."""
+    """Three slices of each view of a study, a row for each, and beside them their strongest heat maps.
+
+    True lines are drawn through, predicted ones dashed; the title gives the predicted location, and the true one.
+    """
     shown: dict[str, PreparedSeries] = {}
     for series in study.series:
         if series.teaches and domain_of(study, series, kind) in network.domains:
             shown.setdefault(series.channel, series)
     by_slice = {(r.series, r.index): r for r in results if r.study == study.name}
-    figure, axes = black_figure(2, 3 * len(shown), 1.9)
-    for block, series in enumerate(shown.values()):
+    figure, axes = black_figure(len(shown), 6, 2.1)
+    for row, series in enumerate(shown.values()):
         count = len(series.images)
         for place, share in enumerate((0.25, 0.5, 0.75)):
             index = min(count - 1, int(share * count))
@@ -80,21 +83,21 @@ def study_picture(network: PretextNetwork, study: PreparedStudy, results: Sequen
             image = series.images[index, 0].astype(np.float32)
             result = by_slice[series.key, index]
             where = "" if np.isnan(result.true_location) else f" {result.location:.2f} ({result.true_location:.2f})"
-            top, bottom = axes[0, 3 * block + place], axes[1, 3 * block + place]
+            lines, maps = axes[row, place], axes[row, 3 + place]
             grid = series.grids[index]
-            show_slice(top, image, grid, f"{series.channel}{where}")
+            show_slice(lines, image, grid, f"{series.channel}{where}")
             found = {line.channel: line.found for line in result.lines}
             for channel, plane in series.crossing.items():
                 line = intersection_line(grid, plane, 0.0)
                 if line is not None:
-                    draw_line(top, line, grid, CHANNEL_COLORS[channel], width=1.2)
+                    draw_line(lines, line, grid, CHANNEL_COLORS[channel], width=1.2)
                 fitted = found.get(channel)
                 if fitted is not None:
-                    draw_line(top, fitted.line, grid, CHANNEL_COLORS[channel], "--", 2.0)
+                    draw_line(lines, fitted.line, grid, CHANNEL_COLORS[channel], "--", 2.0)
             present = [network.channels.index(c) for c in series.crossing]
-            show_slice(bottom, image, grid)
+            show_slice(maps, image, grid)
             if present:
-                bottom.imshow(heat[0, present].max(0), cmap="inferno", alpha=0.6, vmin=0, vmax=1)
+                maps.imshow(heat[0, present].max(0), cmap="inferno", alpha=0.6, vmin=0, vmax=1)
     return png_source(figure)
 
 
