@@ -106,4 +106,5 @@ def applicationTools() -> Tools:
         open_file=lambda title, kind: qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, "", kind),
         show_error=slicer.util.errorDisplay,
         make_editor=slicer.qMRMLSegmentEditorWidget,
+        make_timer=qt.QTimer,
     )

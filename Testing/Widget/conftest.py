@@ -271,7 +271,7 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
     """The module file as Slicer loads it, over real Qt and a real scene."""
     import slicer
     import slicer_stand_ins
-    from PySide6 import QtWidgets
+    from PySide6 import QtCore, QtWidgets
 
     for name, fake in slicer_stand_ins.fake_modules({}).items():
         monkeypatch.setitem(sys.modules, name, fake)
@@ -303,6 +303,7 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
         open_file=lambda title, kind: panel.file,
         show_error=errors.append,
         make_editor=slicer_stand_ins.qMRMLSegmentEditorWidget,
+        make_timer=QtCore.QTimer,
     )
     monkeypatch.setattr(module, "applicationTools", lambda: tools)
     window = QtWidgets.QWidget()

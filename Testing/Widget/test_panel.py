@@ -192,3 +192,19 @@ def test_hips_of_a_ct_are_annotated_by_another_command(a_panel) -> None:
     a_panel.ui.segmentButton.click()
     a_panel.work_until_idle()
     assert a_panel.ui.statusLabel.text().startswith("Failed: The images show none")
+
+
+def test_sentences_of_several_lines_get_the_room_they_need(a_panel) -> None:
+    label, fitting = a_panel.ui.statusLabel, a_panel.widget.form.fitting
+    a_panel.widget.enter()
+    assert fitting._timer.isActive()
+    fitting.fit()
+    one_line = label.minimumHeight()
+    label.setText("A sentence that is far too long for one line of the narrow panel. " * 6)
+    fitting.fit()
+    assert label.minimumHeight() == label.heightForWidth(label.width()) > 3 * one_line
+    label.setText("")
+    fitting.fit()
+    assert label.minimumHeight() == 0
+    a_panel.widget.exit()
+    assert not fitting._timer.isActive()

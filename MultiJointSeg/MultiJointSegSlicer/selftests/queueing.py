@@ -71,6 +71,7 @@ class QueueingTests(SelfTest):
         assert "trainings that ended are kept" in ui.retrainLabel.text, ui.retrainLabel.text
         self.click_and_wait(ui.retrainButton, retraining.job)
         assert "Round 2: 1 of 1 cases wait" in ui.queueLabel.text, ui.queueLabel.text
+        ui.segmentCollapsibleButton.collapsed, ui.queueCollapsibleButton.collapsed = False, True
 
     def _margin(self, editor: Any, size_mm: float) -> None:
         """Shrink the chosen bone with an effect of Segment Editor."""

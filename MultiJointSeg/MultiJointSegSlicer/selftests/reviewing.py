@@ -54,8 +54,9 @@ class ReviewingTests(SelfTest):
                 self.expect_no_overlap(widget)
                 widget.ui.correctButton.click()
             widget.ui.correctButton.click()
-        for section in sections[1:]:
-            section.collapsed = section not in (ui.resultCollapsibleButton, ui.measurementCollapsibleButton)
+        usual = (ui.segmentCollapsibleButton, ui.resultCollapsibleButton, ui.measurementCollapsibleButton)
+        for section in sections:
+            section.collapsed = section not in usual
 
     def test_editor_opens_here_and_gives_the_keyboard_back(self) -> None:
         """The chosen bone is selected; shortcuts are there only while the editor is open and the module is shown."""
@@ -209,7 +210,10 @@ class ExportingTests(SelfTest):
             exporting.export(nodes, folder, ExportChoices("stl", dicom=True))
             self.wait_until_idle(exporting.job)
         finally:
-            slicer.dicomDatabase = before
+            if before is None:
+                del slicer.dicomDatabase
+            else:
+                slicer.dicomDatabase = before
         assert exporting.job.state.value == "finished", exporting.job.sentence
         import pydicom
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -107,14 +108,18 @@ class TutorialTests(SelfTest):
     def _step_measure(self) -> None:
         ui, nodes = self._widget.ui, self._widget.form.results.nodes
         lines = [n for n in nodes.markups if n.IsA("vtkMRMLMarkupsLineNode")]
-        # A line whose length is the number, of a bone that is wholly in the image if there is one.
-        lengths = [n for n in lines if '"length"' in n.GetAttribute("MultiJointSeg.shown")]
-        line = next((n for n in lengths if "width" in n.GetName().lower()), lengths[0])
-        self._key = line.GetAttribute("MultiJointSeg.measurement")
+        # Lines whose length is the number: these numbers follow the points.
+        lengths = [
+            (line, each["key"])
+            for line in lines
+            for each in json.loads(line.GetAttribute("MultiJointSeg.shown"))["measurements"]
+            if each["relation"] == "length"
+        ]
+        line, key = next((pair for pair in lengths if "width" in pair[1]), lengths[0])
         keys = [
             nodes.table.GetTable().GetValueByName(row, "Key").ToString() for row in range(ui.measurementTable.rowCount)
         ]
-        row = keys.index(self._key)
+        row = keys.index(key)
         ui.measurementTable.selectRow(row)
         ui.measurementTable.scrollToItem(ui.measurementTable.item(row, 1))
         ui.measurementTable.cellClicked(row, 0)
@@ -213,11 +218,12 @@ class TutorialTests(SelfTest):
         self.wait_until_idle(job)
         assert job.state.value == "finished", job.sentence
         self.click_and_wait(ui.nextCaseButton, queue.job)
-        ui.queueSliceTable.cellClicked(0, 0)
-        ui.queueSliceTable.selectRow(0)
+        ui.queueSliceTable.cellClicked(2, 0)
+        ui.queueSliceTable.selectRow(2)
         self.picture("slicer_queue", show=ui.nextCaseButton)
         self.click_and_wait(ui.acceptCaseButton, queue.job)
         assert "was accepted" in ui.queueStatusLabel.text
+        ui.segmentCollapsibleButton.collapsed, ui.queueCollapsibleButton.collapsed = False, True
 
     def _number(self, bone: str, name: str) -> float:
         rows: list[Any] = self.texts(self._widget.ui.measurementTable)

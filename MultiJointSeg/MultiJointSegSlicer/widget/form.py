@@ -13,6 +13,7 @@ from MultiJointSegSlicer.widget.acceptance import AcceptancePanel
 from MultiJointSegSlicer.widget.batch import BatchPanel
 from MultiJointSegSlicer.widget.correction import Correction
 from MultiJointSegSlicer.widget.export import ExportPanel
+from MultiJointSegSlicer.widget.fitting import LabelFitting
 from MultiJointSegSlicer.widget.prescription import PrescriptionPanel
 from MultiJointSegSlicer.widget.results import ResultTables
 from MultiJointSegSlicer.widget.retraining import RetrainingPanel
@@ -48,6 +49,7 @@ class Form:
         self._tools = tools
         self._parameters: Any = None
         self._segment_sample = False
+        self.fitting = LabelFitting(ui, tools)
         self.results = ResultTables(ui, scene, tools)
         self.correction = Correction(ui, scene, tools)
         self.acceptance = AcceptancePanel(ui)
@@ -135,10 +137,12 @@ class Form:
     def enter(self) -> None:
         """Take up what another module may have used meanwhile; called when the module is opened."""
         self.correction.enter()
+        self.fitting.start()
 
     def exit(self) -> None:
         """Give keyboard and views back; called when another module is opened."""
         self.correction.exit()
+        self.fitting.stop()
 
     def start_closing_scene(self) -> None:
         """Cancel a run and let go of all nodes; called before the scene goes."""
@@ -150,6 +154,7 @@ class Form:
     def close(self) -> None:
         """End what runs and let go of the logic."""
         self.correction.exit()
+        self.fitting.stop()
         self.remeasuring.close()
         for signal in (self.remeasuring.edited, self.remeasuring.stated, self.remeasuring.updated, self.markups.moved):
             signal.disconnect()

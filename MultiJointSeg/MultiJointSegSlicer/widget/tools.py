@@ -27,6 +27,8 @@ class Tools:
         Shows a sentence.
     make_editor
         Makes a qMRMLSegmentEditorWidget.
+    make_timer
+        Makes a QTimer.
     """
 
     make_item: Callable[[str], Any]
@@ -36,3 +38,4 @@ class Tools:
     open_file: Callable[[str, str], str]
     show_error: Callable[[str], None]
     make_editor: Callable[[], Any]
+    make_timer: Callable[[], Any]
