@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,34 @@ def test_both_hips_of_a_coarse_whole_body_ct_are_found(shared_data):
         center = sphere.center / 3.0
         inside = np.sqrt((k - center[0]) ** 2 + (j - center[1]) ** 2 + (i - center[2]) ** 2) * 3 < sphere.radius - 4
         assert (reference[inside] == value).mean() > 0.8
+
+
+def test_half_a_pelvis(healthy):
+    """The scan ends at the middle of the body: the hip in it is annotated, and the other one's absence explained."""
+    g = healthy.volume.geometry
+    first = g.size[0] // 2
+    size = (g.size[0] - first, *g.size[1:])
+    part = np.ascontiguousarray(healthy.volume.array[:, :, first:])
+    half = Volume(part, replace(g, size=size, origin_mm=tuple(g.index_to_point(np.array([first, 0, 0])))), "CT")
+    found = annotate_hips(half)
+    assert list(found.hips) == ["left"]
+    center = np.asarray(healthy.truth["left_femoral_head_center_mm"])
+    assert np.linalg.norm(np.asarray(found.hips["left"].center_mm) - center) < 1.0
+    assert found.warnings[-1] == "The right hip is not in the field of view; only the other one was annotated."
+
+
+def test_a_mirrored_storage_order_changes_no_side(healthy):
+    """Rows stored from left to right and columns from back to front; the header says so."""
+    g = healthy.volume.geometry
+    origin = tuple(g.index_to_point(np.array([g.size[0] - 1, g.size[1] - 1, 0])))
+    turned = replace(g, origin_mm=origin, direction=((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)))
+    volume = Volume(np.ascontiguousarray(healthy.volume.array[:, ::-1, ::-1]), turned, "CT")
+    grid = body_grid(volume)
+    balls = find_hips(grid).balls
+    for side, ball in balls.items():
+        at = grid.geometry.index_to_point(ball.index[::-1])
+        assert np.linalg.norm(at - healthy.truth[f"{side}_femoral_head_center_mm"]) < 1.5
+    assert set(balls) == {"left", "right"}
 
 
 def test_a_prosthesis_is_left_out_and_the_other_hip_found():
