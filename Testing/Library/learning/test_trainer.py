@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
+from MultiJointSegLib.learning.checkpoint import CHECKPOINT_FILE
 from MultiJointSegLib.learning.sampler import SliceSampler
 from MultiJointSegLib.learning.tissue_bank import TissueBank
 from MultiJointSegLib.learning.trainer import Trainer
@@ -45,6 +47,11 @@ def test_resumed_run_equals_a_straight_one(the_bank: TissueBank, tmp_path: Path)
     second = _trainer(the_bank, tmp_path / "resumed")
     second.run()
     assert second.step == 4
+    with safe_open(tmp_path / "resumed" / CHECKPOINT_FILE, "pt") as stream:
+        spent = json.loads(stream.metadata()["spent"])
+    third = _trainer(the_bank, tmp_path / "resumed")
+    third.run()  # nothing is left to do, but the time is that of the whole training
+    assert third.stopwatch.spent()["cpu_s"] >= spent["cpu_s"] > 0
     for key, value in straight.network.state_dict().items():
         assert torch.equal(value, second.network.state_dict()[key]), key
     for key, value in straight.average.items():
