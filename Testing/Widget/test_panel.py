@@ -203,6 +203,9 @@ def test_sentences_of_several_lines_get_the_room_they_need(a_panel) -> None:
     label.setText("A sentence that is far too long for one line of the narrow panel. " * 6)
     fitting.fit()
     assert label.minimumHeight() == label.heightForWidth(label.width()) > 3 * one_line
+    label.setText("Short.")
+    fitting.fit()
+    assert label.minimumHeight() == one_line
     label.setText("")
     fitting.fit()
     assert label.minimumHeight() == 0

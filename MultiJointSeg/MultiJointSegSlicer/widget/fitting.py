@@ -47,4 +47,6 @@ class LabelFitting:
             return
         self._seen = seen
         for label, (text, width) in zip(self._labels, seen, strict=True):
+            # What Qt says is never less than the minimum that was set before.
+            label.minimumHeight = 0
             label.minimumHeight = label.heightForWidth(width) if text else 0
