@@ -323,7 +323,7 @@ def test_folder_and_reader_are_asked_for(a_reader, a_panel) -> None:
     a_reader.name(" ")
     assert "Give your name" in a_reader.click("nextCaseButton")
     a_panel.widget._parameterNode.queueFolder = "/nirgends"
-    assert "has no queue yet" in a_reader.ui.queueLabel.text()
+    assert "holds no queue yet" in a_reader.ui.queueLabel.text()
     assert a_reader.click("nextCaseButton") == "Failed: Choose the folder of a refinement; '/nirgends' is none."
 
 

@@ -12,13 +12,15 @@ from MultiJointSegSlicer.strings import tr as _
 
 def standing_of(work: str) -> str:
     """Sentence on the newest queue in a folder: how many cases wait, who has which, what was decided."""
-    from MultiJointSegLib.annotation.refinement.project import Project
+    from MultiJointSegLib.annotation.refinement.project import QUEUE, Project
     from MultiJointSegLib.errors import InputError
 
     if not work.strip():
         return _("Choose the folder of a refinement; Retrain below begins one.")
     try:
         project = Project(Path(work.strip()))
+        if not any((folder / QUEUE).exists() for folder in project.round_folders()):
+            return _("The folder holds no queue yet; Retrain below begins one.")
         queue = project.queue()
         states = [project.case(entry.case).state() for entry in queue.entries]
     except InputError as error:
