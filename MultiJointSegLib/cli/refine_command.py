@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from MultiJointSegLib.annotation.refinement.config import read_refine_config
 from MultiJointSegLib.annotation.refinement.project import Project
-from MultiJointSegLib.annotation.refinement.rounds import run_round
+from MultiJointSegLib.annotation.refinement.rounds import LEAST_AGREEMENT, run_round
 from MultiJointSegLib.cli.outcome import Outcome
 from MultiJointSegLib.cli.stopping import stoppable
 from MultiJointSegLib.cli.terminal import Terminal
@@ -37,5 +38,14 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
         worst = max(entry.bones, key=lambda key: entry.bones[key], default="")
         said = f", most of it in the {worst.replace('_', ' ')}" if worst else ""
         lines.append(f"  {entry.case}: disagreement {entry.disagreement:.3f}{said}")
-    lines.append(f"Next: multijointseg review {output} next --reader YOU")
+    warnings = []
+    if result.agreement < LEAST_AGREEMENT:
+        warnings.append(
+            f"The networks agree with half of the labels by a Dice of {result.agreement:.2f} or less: they have "
+            "learned too little, so this order means little and nothing was proposed again. Train longer "
+            "(learning.training.steps)."
+        )
+        lines.insert(0, f"Warning: {warnings[0]}")
+    lines.append(f"Next: {shlex.join(('multijointseg', 'review', str(output), 'next'))} --reader YOU")
+    data |= {"agreement": round(result.agreement, 4), "warnings": warnings}
     return Outcome(lines, {**data, "queue": [asdict(entry) for entry in result.queue.entries]})

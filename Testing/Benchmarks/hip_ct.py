@@ -26,6 +26,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -358,7 +359,48 @@ def write(arguments: argparse.Namespace, rows: Rows, extra: dict[str, object]) -
     } | extra
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    arguments.output.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
     return summary(rows)
+
+
+TARGETS = {"center_error_mm": 1.0, "radius_error_mm": 0.5, "head_dice": 0.95, "acetabulum_dice": 0.90}
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """The tables of a result for people; values beyond the aims are marked."""
+    lines = [
+        "# Hips from CT",
+        "",
+        f"`{table['command']}`, phantoms from seed {table['first_seed']}. Mean and worst hip;",
+    ]
+    lines += ["aims: center 1 mm, radius 0.5 mm, head Dice 0.95, acetabulum Dice 0.90; **lost** ones are bold.", ""]
+    lines += [
+        "| condition | found | center, mm | radius, mm | head Dice | acetabulum Dice |",
+        "|---|---|---|---|---|---|",
+    ]
+    for condition, entry in table["summary"]["conditions"].items():
+        cells = [condition, f"{entry['found']} of {entry['natural_hips']}"]
+        if entry["found"] < entry["natural_hips"] or entry["wrongly_found"]:
+            cells[-1] = f"**{cells[-1]}, {entry['wrongly_found']} wrongly**"
+        for key, limit in TARGETS.items():
+            value = entry.get(key)
+            if value is None:
+                cells.append("-")
+                continue
+            lost = value["worst"] < limit if key.endswith("dice") else abs(value["worst"]) > limit
+            text = f"{value['mean']:.3f} / {value['worst']:.3f}"
+            cells.append(f"**{text}**" if lost else text)
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "Spheres of the same hips from the same automatic start:", ""]
+    lines += ["| method | spheres | failed | center, mm | radius, mm |", "|---|---|---|---|---|"]
+    for method, entry in table["summary"]["methods"].items():
+        values = [entry.get(key) for key in ("center_error_mm", "radius_error_mm")]
+        shown = [f"{v['mean']:.3f} / {v['worst']:.3f}" if v else "-" for v in values]
+        lines.append(f"| {method} | {entry['spheres']} | {entry['failed']} | {shown[0]} | {shown[1]} |")
+    for key, title in (("real", "Real CT"), ("speed", "Speed")):
+        if key in table:
+            lines += ["", f"{title}:", "", "```json", json.dumps(table[key], indent=1), "```"]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

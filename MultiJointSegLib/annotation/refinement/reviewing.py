@@ -10,7 +10,7 @@ import numpy as np
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.annotation.refinement.drafts import drop_draft
-from MultiJointSegLib.annotation.refinement.facts import case_image
+from MultiJointSegLib.annotation.refinement.facts import case_image, case_joint
 from MultiJointSegLib.annotation.refinement.history import REVIEWED, Event, EventKind
 from MultiJointSegLib.annotation.refinement.locks import CaseLock, read_lock
 from MultiJointSegLib.annotation.refinement.project import Project
@@ -173,11 +173,14 @@ def decide(
 
 def checked_labels(case: CaseStore, drawn: Volume, name: str) -> Volume:
     """Labels as uint8 on the case's grid, or a sentence why they cannot be taken."""
-    known = {bone.label for bone in anatomy.all_bones()}
+    joint = case_joint(case)
+    bones = sorted(anatomy.joint(joint).bones, key=lambda bone: bone.label)
+    known = {bone.label: f"{bone.label} {bone.key.replace('_', ' ')}" for bone in bones}
     values = {int(value) for value in np.unique(drawn.array)} - {0}
-    if values - known:
+    wrong = sorted(values - set(known))
+    if wrong:
         raise InputError(
-            f"{name} holds the label value {min(values - known)}; the catalog has {', '.join(map(str, sorted(known)))}."
+            f"{name} holds the label value {wrong[0]}; labels of the {joint} are {', '.join(known.values())}."
         )
     if not values:
         raise InputError(f"{name} holds no bone; reject the case if its labels cannot be mended.")

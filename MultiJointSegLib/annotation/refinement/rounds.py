@@ -34,13 +34,29 @@ SLICE_COUNT = 8
 """Slices of a case that are pointed out: as many as a reader looks at."""
 
 
+LEAST_AGREEMENT = 0.5
+"""Networks whose answers agree less than this with half of the labels have learned too little to judge them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoundResult:
-    """What a round came to: its queue, or why no more is asked for."""
+    """What a round came to.
+
+    Parameters
+    ----------
+    number : int
+    queue : Queue
+    stopped : str
+        Why no more is asked for; "" otherwise.
+    agreement : float
+        Median over all judged cases of the mean Dice between labels and networks. Below `LEAST_AGREEMENT` the order of
+        the queue means little, and nothing is proposed again.
+    """
 
     number: int
     queue: Queue
     stopped: str
+    agreement: float = 1.0
 
 
 def begin(project: Project, config: RefineConfig, progress: Progress | None = None) -> list[Examination]:
@@ -128,11 +144,12 @@ def run_round(
         settings.strategy,
         [_entry(evidence[name], project, learning) for name in order[: min(settings.budget, left)]],
     )
-    if settings.repropose and number > 1:
+    agreement = float(np.median([1 - found.disagreement for found in evidence.values()])) if evidence else 1.0
+    if settings.repropose and number > 1 and agreement >= LEAST_AGREEMENT:
         _propose_again(project, standing, open_cases, judgments, learning, number, progress)
     write_queue(queue, folder / QUEUE)
     progress.report(1.0, "Queue written")
-    return RoundResult(number, queue, "")
+    return RoundResult(number, queue, "", agreement)
 
 
 def _plan(

@@ -83,6 +83,7 @@ def test_a_hip_that_contradicts_anatomy_is_left_out_by_itself(healthy, monkeypat
         annotate_hips(healthy.volume)
 
 
+@pytest.mark.slow
 def test_both_hips_of_a_coarse_whole_body_ct_are_found(shared_data):
     """3 mm voxels: the dense core of a head, medial of its center, looks more like a ball than the head does."""
     folder = shared_data / "hip_ct"

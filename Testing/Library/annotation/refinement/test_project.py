@@ -178,6 +178,7 @@ def test_labels_of_another_grid_or_with_unknown_values_are_refused(
     wrong = {
         "another grid": labels.array[:-2],
         "label value 77": np.where(labels.array == 2, 77, labels.array),
+        "label value 9; labels of the knee are 1 femur, 2 tibia": np.where(labels.array == 2, 9, labels.array),
         "no bone": np.zeros_like(labels.array),
     }
     for said, array in wrong.items():

@@ -52,7 +52,10 @@ def test_the_loop_from_the_command_line(
     config, work = make_dataset(4), tmp_path / "work"
     code, out, _ = command("refine", config, "-o", work, "--device", "cpu", "--json")
     assert code == 0
-    queue = json.loads(out)["queue"]
+    answer = json.loads(out)
+    assert answer["agreement"] == 0.0
+    assert "they have learned too little" in answer["warnings"][0]
+    queue = answer["queue"]
     assert [entry["case"] for entry in queue] == ["knee_0", "knee_1"]
     assert queue[0]["disagreement"] == 1.0
 
@@ -85,6 +88,10 @@ def test_the_loop_from_the_command_line(
     code, out, _ = command("review", work, "status")
     assert out.splitlines()[0] == "4 cases: 1 accepted, 1 corrected, 2 proposed"
     assert "No case was decided on by two readers" in command("review", work, "agreement")[1]
+    # Networks that see nothing propose nothing.
+    code, out, _ = command("refine", config, "-o", work, "--device", "cpu")
+    assert (code, out.startswith("Warning: The networks agree with half of the labels by a Dice of 0.")) == (0, True)
+    assert CaseStore(work / "cases" / "knee_2").state().version == 1
 
 
 @pytest.mark.parametrize(
