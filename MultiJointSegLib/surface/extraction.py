@@ -274,11 +274,16 @@ def bone_surfaces(
         mask = labels.with_array(inside)
         probability = (probabilities or {}).get(bone.key)
         part = None if probability is None else _mask_on_box(mask, probability.geometry)
-        if probability is None or part is None:
-            sides = split_sides(mask) if bone.paired else [mask]
-            surfaces[bone.key] = joined_surfaces([surface_from_mask(side) for side in sides])
-        else:
-            surfaces[bone.key] = surface_from_probability(probability, mask=part)
+        whole = mask if part is None else part
+        sides = split_sides(whole) if bone.paired else [whole]
+        surfaces[bone.key] = joined_surfaces(
+            [
+                surface_from_mask(side)
+                if probability is None or part is None
+                else surface_from_probability(probability, mask=side)
+                for side in sides
+            ]
+        )
     progress.report(1.0, "Surfaces done")
     return surfaces
 

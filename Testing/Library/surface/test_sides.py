@@ -36,3 +36,11 @@ def test_fragments_beside_a_bone_are_not_another_side():
     small.array[5, 5, 55] = 1
     assert split_sides(small) == [small]
     assert len(split_sides(blocks())) == 1
+
+
+def test_both_sides_are_kept_with_probabilities_too():
+    both = blocks(3, 46)
+    probability = both.with_array(np.where(both.array > 0, 0.9, 0.05).astype(np.float32))
+    surface = bone_surfaces(both, [anatomy.bone("femur")], {"femur": probability})["femur"]
+    assert check_topology(surface).parts == 2
+    assert np.ptp(surface.points_mm[:, 0]) > 90
