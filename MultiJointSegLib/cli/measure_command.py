@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
             maximum_deviation_mm=arguments.deviation,
             pictures=not arguments.no_pictures,
             pixel_error=arguments.pixel_error,
+            image=arguments.image,
             dicom_source=arguments.dicom,
             overwrite=arguments.overwrite,
             progress=progress,

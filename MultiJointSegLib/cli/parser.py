@@ -166,6 +166,7 @@ def _measure(parser: argparse.ArgumentParser) -> None:
         help="measure with outlines one pixel wider and narrower too: errors contain an unsure outline",
     )
     parser.add_argument("--no-pictures", action="store_true", help="do not draw the landmarks on the bones")
+    parser.add_argument("--image", help="the examination that was segmented: its growth plates are measured too")
     parser.add_argument(
         "--dicom",
         metavar="SERIES",

@@ -10,6 +10,7 @@ from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.ankle import measure_ankle
 from MultiJointSegLib.morphology.bone_measures import measure_bone
 from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
+from MultiJointSegLib.morphology.growth_plate import measure_growth_plates
 from MultiJointSegLib.morphology.head_measures import HEADS, measure_head
 from MultiJointSegLib.morphology.hip import measure_hip
 from MultiJointSegLib.morphology.hip_sides import hip_sides, measure_both
@@ -31,7 +32,12 @@ takes the side."""
 
 
 def measure_surfaces(
-    surfaces: Mapping[str, Surface], *, joint: str, labels: Volume | None = None, side: str | None = None
+    surfaces: Mapping[str, Surface],
+    *,
+    joint: str,
+    labels: Volume | None = None,
+    side: str | None = None,
+    image: Volume | None = None,
 ) -> list[Measurement]:
     """Measure every bone of a joint.
 
@@ -46,6 +52,8 @@ def measure_surfaces(
         is known to be complete, and every measurement carries a note that says so.
     side : str, optional
         "left" or "right", where it is known. Tells lateral from medial where the bones do not, and is checked.
+    image : Volume, optional
+        The examination that `labels` was drawn on: shows growth plates, which are measured only with it.
 
     Returns
     -------
@@ -74,6 +82,8 @@ def measure_surfaces(
         result += measure_bone(surface, bone, edge)
         if head_of is not None and head_of[0] == bone.key:
             result += measure_head(surface, joint=joint, edge=edge, partner=surfaces.get(head_of[2]))
+    if image is not None and labels is not None:
+        result += measure_growth_plates(image, labels, joint)
     conflict = side_conflict(surfaces, joint, side)
     if joint == "knee":
         of_joint = measure_knee(surfaces, edges, None if conflict else side)

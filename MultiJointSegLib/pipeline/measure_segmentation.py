@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 STAGES = {"Reading the segmentation": 10, "Making surfaces": 50, "Measuring": 15, "Writing": 10, "Drawing": 15}
 
+_LARGEST_SHARE_BEYOND = 0.05
+
 SURFACE_FORMATS = ("stl", "ply", "obj", "vtp", "glb")
 """As in `surface.writing`, which is too heavy to import for a command line."""
 
@@ -134,6 +136,7 @@ def measure_segmentation(
     maximum_deviation_mm: float | None = None,
     pictures: bool = True,
     pixel_error: bool = False,
+    image: str | Path | None = None,
     dicom_source: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -160,6 +163,8 @@ def measure_segmentation(
         Draw each measurement's landmarks on the bones.
     pixel_error
         Measure twice more, with outlines one pixel wider and narrower, so that the errors contain an unsure outline.
+    image
+        The examination that was segmented (file or DICOM folder): its growth plates are measured too.
     dicom_source
         Folder of the DICOM series that the segmentation was made on: the measurements are also written as a DICOM
         structured report that belongs to it (measurements.dcm).
@@ -202,7 +207,9 @@ def measure_segmentation(
             from MultiJointSegLib.morphology.label_check import side_conflict, side_from_bones, swapped_labels
             from MultiJointSegLib.morphology.measures import measure_surfaces
 
-            measurements = measure_surfaces(surfaces, joint=chosen.key, labels=labels, side=side)
+            measurements = measure_surfaces(
+                surfaces, joint=chosen.key, labels=labels, side=side, image=_examination(image, labels)
+            )
             if pixel_error:
                 from MultiJointSegLib.morphology.repeatability import with_pixel_error
 
@@ -237,6 +244,24 @@ def measure_segmentation(
         (folder / names.RUN_NAME).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         clock.finish("Done")
     return MeasuredSegmentation(Path(output), chosen, list(measurements), run)
+
+
+def _examination(image: str | Path | None, labels: Volume) -> Volume | None:
+    """The examination of a segmentation, if it is given and lies where the segmentation lies."""
+    if image is None:
+        return None
+    from MultiJointSegLib.imaging.reading import read_volume
+
+    volume = read_volume(Path(image))
+    inside = labels.geometry.index_to_point(np.argwhere(labels.array)[:, ::-1].astype(float))
+    index = volume.geometry.point_to_index(inside)
+    beyond = ((index < -1) | (index > np.asarray(volume.geometry.size))).any(axis=1)
+    if beyond.mean() > _LARGEST_SHARE_BEYOND:
+        raise InputError(
+            f"The segmentation was not made on {Path(image).name}: {100 * beyond.mean():.0f} % of it lie outside "
+            "of that image. Give the examination that was segmented."
+        )
+    return volume
 
 
 def _lighter(surfaces: Mapping[str, Surface], maximum_deviation_mm: float) -> dict[str, Surface]:
