@@ -32,6 +32,7 @@ def test_planes_lie_where_they_were_proposed_and_survive_a_file(a_scene, tmp_pat
     assert np.allclose(node.GetNormalWorld(), [-0.6, 0, 0.8])
     assert np.allclose(node.GetSize(), SIZE_MM)
     assert not node.GetLocked()
+    assert node.GetDisplayNode().GetFillOpacity() < 0.3
     path = tmp_path / "scene.mrml"
     a_scene.SetURL(str(path))
     storage = a_scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneJsonStorageNode")

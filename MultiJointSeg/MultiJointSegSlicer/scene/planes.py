@@ -13,6 +13,9 @@ PLANE_ATTRIBUTE = "MultiJointSeg.plane"
 SIZE_MM = 120.0
 """Edge of the square that is shown: about the field of view of a child's joint."""
 
+FILL_OPACITY = 0.15
+"""The image under a plane stays to be seen."""
+
 _COLORS = ((1.0, 0.85, 0.1), (0.2, 0.9, 0.4), (0.3, 0.7, 1.0), (1.0, 0.5, 0.3))
 
 
@@ -40,5 +43,6 @@ def add_plane_node(
     color = _COLORS[number % len(_COLORS)]
     display.SetColor(*color)
     display.SetSelectedColor(*color)
+    display.SetFillOpacity(FILL_OPACITY)
     display.SetHandlesInteractive(True)
     return node
