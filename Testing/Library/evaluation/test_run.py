@@ -16,7 +16,7 @@ from PIL import Image
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import CancelledError, InputError
 from MultiJointSegLib.evaluation.figures import PREDICTION_COLOR, TRUTH_COLOR, box_plot, outline_picture
-from MultiJointSegLib.evaluation.run import CSV_NAME, JSON_NAME, REPORT_NAME, WORST_SHOWN, evaluate
+from MultiJointSegLib.evaluation.run import CSV_NAME, JSON_NAME, REPORT_NAME, WORST_SHOWN, evaluate, worst_cases
 from MultiJointSegLib.evaluation.sources import cases_from_model, cases_from_pairs, cases_from_predictions
 from MultiJointSegLib.learning.manifest import read_dataset
 from MultiJointSegLib.progress import CallbackProgress
@@ -137,3 +137,20 @@ def test_box_plot_is_an_svg_with_the_names(a_score) -> None:
     root = ElementTree.fromstring(base64.b64decode(address.partition(",")[2]))
     texts = {"".join(t.itertext()).strip() for t in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"A", "B<&", "Femur", "Tibia", "Dice"} <= texts
+
+
+def test_every_method_shows_its_worst_cases(some_knees, a_score) -> None:
+    """The first method misses everything, the second little: both are shown, the lowest Dice first."""
+    methods = {}
+    for name in ("bad", "good"):
+        methods[name], _ = cases_from_pairs(some_knees / "truth", some_knees / name)
+    scores = [
+        a_score(name, case.name, case.subject, femur=low + 0.01 * n, tibia=low + 0.01 * n)
+        for name, low in (("bad", 0.0), ("good", 0.9))
+        for n, case in enumerate(methods[name])
+    ]
+    titles = [w.title for w in worst_cases(methods, scores)]
+    assert len(titles) == WORST_SHOWN
+    assert [title.rpartition(", ")[2] for title in titles] == ["bad"] * (WORST_SHOWN // 2) + ["good"] * (
+        WORST_SHOWN // 2
+    )
