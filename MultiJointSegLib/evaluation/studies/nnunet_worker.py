@@ -24,7 +24,7 @@ _PROCESSES = "nnUNet_n_proc_DA"
 _TIMED = 3
 """Iterations that are timed at first; the very first is left out of the estimate, it prepares."""
 _CPU_MEMORY_GB = 0.3
-"""Memory that nnU-Net plans batches and patches for on a CPU; with 1 GB an iteration takes some 10 s of one core."""
+"""Memory that nnU-Net plans batches and patches for on a CPU, so that small budgets hold more than a few iterations."""
 
 
 def main(argv: list[str]) -> None:
