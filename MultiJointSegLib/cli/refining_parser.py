@@ -30,7 +30,7 @@ def add_refining_commands(command: Command, devices: tuple[str, ...]) -> None:
     review.add_argument("work", metavar="WORK", help="folder of the refinement")
     review.add_argument("action", choices=REVIEW_ACTIONS, help="what to do")
     review.add_argument("--reader", help="your name or initials, for the history")
-    review.add_argument("--case", help="name of the case that you have open")
+    review.add_argument("--case", help="name of the case that you have open; with 'next': open this one, also again")
     review.add_argument("--labels", metavar="FILE", help="corrected label map, with 'correct'")
     review.add_argument("--note", default="", help="for the history")
     review.add_argument("--version", type=int, default=0, help="version that you saw, with 'accept' and the others")

@@ -19,6 +19,7 @@ from MultiJointSegLib.annotation.refinement.reviewing import (
     decide,
     held_lock,
     next_case,
+    open_case,
     second_reading,
 )
 from MultiJointSegLib.cli.outcome import Outcome
@@ -76,7 +77,11 @@ def _agreement(project: Project) -> Outcome:
 
 def _next(project: Project, arguments: argparse.Namespace) -> Outcome:
     who = arguments.reader
-    assignment = second_reading(project, who) if arguments.second else next_case(project, who)
+    assignment: Assignment | None
+    if arguments.case:
+        assignment = _again(project, arguments.case, who)
+    else:
+        assignment = second_reading(project, who) if arguments.second else next_case(project, who)
     if assignment is None:
         said = _why_none(project)
         if arguments.second:
@@ -107,6 +112,16 @@ def _next(project: Project, arguments: argparse.Namespace) -> Outcome:
         drawn = "with your draft" if data["draft"] else "to be drawn in"
         lines.insert(3, f"Copies: image.nii and labels.nii in {arguments.into}, {drawn}")
     return Outcome(lines, {"exit_code": 0, **data})
+
+
+def _again(project: Project, name: str, who: str) -> Assignment:
+    """Open a case by its name, also one that was decided on, to decide otherwise."""
+    entries = {entry.case: entry for entry in project.queue().entries}
+    case = project.case(name)
+    assignment = open_case(project, entries.get(name) or QueueEntry(case=name, disagreement=0.0), who)
+    if assignment is None:
+        raise InputError(f"'{case.state().taken_by}' has the case '{name}' open; take it when it was given back.")
+    return assignment
 
 
 def _why_none(project: Project) -> str:

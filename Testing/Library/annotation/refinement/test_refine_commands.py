@@ -88,6 +88,14 @@ def test_the_loop_from_the_command_line(
     code, out, _ = command("review", work, "status")
     assert out.splitlines()[0] == "4 cases: 1 accepted, 1 corrected, 2 proposed"
     assert "No case was decided on by two readers" in command("review", work, "agreement")[1]
+    # A decision can be taken again: by its name, and both stay in the history.
+    assert command("review", work, "next", "--reader", "CD", "--case", "knee_1")[0] == 0
+    code, _, err = command("review", work, "next", "--reader", "AB", "--case", "knee_1")
+    assert (code, "'CD' has the case 'knee_1' open" in err) == (2, True)
+    assert command("review", work, "reject", "--reader", "CD", "--case", "knee_1")[0] == 0
+    assert CaseStore(work / "cases" / "knee_1").state().status == "rejected"
+    again = ("--reader", "CD", "--case", "knee_1")
+    assert command("review", work, "next", *again)[0] == command("review", work, "accept", *again)[0] == 0
     # Networks that see nothing propose nothing.
     code, out, _ = command("refine", config, "-o", work, "--device", "cpu")
     assert (code, out.startswith("Warning: The networks agree with half of the labels by a Dice of 0.")) == (0, True)
