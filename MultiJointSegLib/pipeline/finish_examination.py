@@ -91,7 +91,7 @@ def finish_examination(
         from MultiJointSegLib.morphology.measures import measure_surfaces
 
         joint, side = segmentation.joint.key, side_of(volume)
-        measurements = measure_surfaces(surfaces, joint=joint, labels=segmentation.labels, side=side)
+        measurements = measure_surfaces(surfaces, joint=joint, labels=segmentation.labels, side=side, image=volume)
         doubts = [s for s in (swapped_labels(surfaces, joint), side_conflict(surfaces, joint, side)) if s]
     with clock.stage("Writing images and surfaces"):
         from MultiJointSegLib.imaging.writing import write_volume

@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,17 @@ def fit_temperatures(sample: Mapping[str, Tensor]) -> tuple[float, float]:
     return detection, max(1.0, float(np.median(list(fitted.values()))))
 
 
-def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card: str, overwrite: bool) -> ModelBundle:
+def export(
+    run: Path,
+    bank: Path,
+    output: Path,
+    *,
+    name: str,
+    version: str,
+    card: str,
+    precision: Literal["f32", "bf16"] = "f32",
+    overwrite: bool,
+) -> ModelBundle:
     """Write the averaged weights of a finished run as a bundle with fitted temperatures.
 
     Parameters
@@ -60,6 +70,8 @@ def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card
         Bundle folder.
     name, version, card : str
         Go into the bundle; the card is markdown.
+    precision : {"f32", "bf16"}
+        Of inference on CPUs that have both; bf16 only where it was measured to segment as well.
     overwrite : bool
         Replace an existing bundle.
     """
@@ -88,7 +100,7 @@ def export(run: Path, bank: Path, output: Path, *, name: str, version: str, card
         license="Apache-2.0",
         card=card,
         detection=DetectionSettings(temperature=round(detection, 3)),
-        segmentation=SegmentationSettings(temperature=round(segmentation, 3)),
+        segmentation=SegmentationSettings(temperature=round(segmentation, 3), precision=precision),
         training=training,
         overwrite=overwrite,
     )
@@ -103,10 +115,12 @@ def main() -> None:
     parser.add_argument("--name", default="joints3")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--card", type=Path, required=True, help="model card, markdown")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of CPUs that have both")
     parser.add_argument("--overwrite", action="store_true")
     a = parser.parse_args()
     card = a.card.read_text(encoding="utf-8")
-    export(a.run, a.bank, a.output, name=a.name, version=a.version, card=card, overwrite=a.overwrite)
+    names = {"name": a.name, "version": a.version, "card": card}
+    export(a.run, a.bank, a.output, **names, precision=a.precision, overwrite=a.overwrite)
     print(f"Wrote the bundle {a.output}.")  # noqa: T201
 
 
