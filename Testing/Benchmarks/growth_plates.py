@@ -85,7 +85,7 @@ def main() -> None:
             number += 1
             print(rows[-1], flush=True)
             if arguments.output is not None:
-                document = {"cases_per_joint": n, "summary": summary(rows), "rows": rows}
+                document = {"cases_per_joint": n + 1, "summary": summary(rows), "rows": rows}
                 arguments.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(summary(rows), indent=1))
 
