@@ -33,6 +33,7 @@ def test_every_file_is_there_but_the_scene(a_result):
         names.SCENE_NAME,
         names.UNCERTAINTY_NAME,
         names.DICOM_NAME,
+        names.DICOM_REPORT_NAME,
         names.MEASURE_PICTURES_NAME,
     }
     expected = names.RESULT_NAMES - absent
