@@ -283,7 +283,8 @@ def a_panel(a_desk: Desk, an_application: object, monkeypatch: pytest.MonkeyPatc
     parts = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "tools"))
     styled = ("MultiJointSegModule", *(f"MultiJointSegSlicer.widget.{name}" for name in parts))
     slicer_stand_ins.use_pythonqt_style(*styled)
-    for name in styled:
+    # What was imported over another test's Slicer would ask that one.
+    for name in (*styled, "MultiJointSegSlicer.application"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     spec = importlib.util.spec_from_file_location("MultiJointSegModule", MODULE_FOLDER / "MultiJointSeg.py")
     module = importlib.util.module_from_spec(spec)
