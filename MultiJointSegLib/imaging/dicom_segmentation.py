@@ -1,12 +1,7 @@
-"""Label maps as DICOM Segmentation objects (DICOM PS3.3, A.51) that refer to the images they were drawn on.
-
-Uses highdicom (doi:10.1007/s10278-022-00683-y), which 3D Slicer brings along and which is optional elsewhere.
-"""
+"""Label maps as DICOM Segmentation objects (DICOM PS3.3, A.51) that refer to the images they were drawn on."""
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +12,15 @@ import pydicom
 import MultiJointSegLib
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.anatomy.catalog import Bone, Code
-from MultiJointSegLib.errors import InputError, MultiJointSegError
-from MultiJointSegLib.imaging.atomic import atomic_write
-from MultiJointSegLib.imaging.dicom_headers import DicomFrame, find_files, looks_like_dicom, read_frames
+from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.dicom_headers import DicomFrame
+from MultiJointSegLib.imaging.highdicom_objects import completed, highdicom_for, save_object, series_frames
 from MultiJointSegLib.imaging.volume import Volume
 
 _SAME_PIXEL = 0.25
 """A pixel of the source may be this far from a voxel's center, in voxels, to be that voxel."""
 
-_MAY_BE_EMPTY = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
+_WHAT = "DICOM segmentation"
 
 
 def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], source: Path | Sequence[Path]) -> None:
@@ -53,16 +45,8 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
     MultiJointSegError
         If the object cannot be made or written.
     """
-    if path.suffix.lower() != ".dcm":
-        raise InputError(f"Cannot write {path.name}: a DICOM segmentation ends in .dcm.")
-    try:
-        highdicom: Any = importlib.import_module("highdicom")
-    except ImportError as error:
-        raise InputError(
-            "DICOM segmentations need the package highdicom, which 3D Slicer brings along; install it with: "
-            "pip install highdicom"
-        ) from error
-    frames = series_frames(source)
+    highdicom = highdicom_for(path, _WHAT)
+    frames = series_frames(source, _WHAT)
     present = [bone for bone in bones if (labels.array == bone.label).any()]
     if not present:
         raise InputError("The segmentation is empty; there is nothing to write as DICOM.")
@@ -71,58 +55,27 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
         numbers[bone.label] = number
     pixels = np.stack([numbers[_labels_on(frame, labels)] for frame in frames])
     files = list(dict.fromkeys(frame.path for frame in frames))
-    try:
-        with warnings.catch_warnings():
-            # Identifiers and dates of the source are passed on as they are, also where they break the standard.
-            warnings.simplefilter("ignore")
-            made = highdicom.seg.Segmentation(
-                source_images=[completed(pydicom.dcmread(file)) for file in files],
-                pixel_array=pixels,
-                segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-                segment_descriptions=[_description(highdicom, n, bone) for n, bone in enumerate(present, start=1)],
-                series_instance_uid=highdicom.UID(),
-                series_number=1000,
-                sop_instance_uid=highdicom.UID(),
-                instance_number=1,
-                manufacturer="MultiJointSeg",
-                manufacturer_model_name="MultiJointSeg",
-                software_versions=MultiJointSegLib.__version__,
-                device_serial_number="0",
-                series_description="MultiJointSeg bones",
-                content_label="BONES",
-                omit_empty_frames=True,
-            )
-            with atomic_write(path) as temporary:
-                made.save_as(temporary)
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise MultiJointSegError(f"The DICOM segmentation could not be made from this source: {error}.") from error
 
+    def make() -> Any:
+        return highdicom.seg.Segmentation(
+            source_images=[completed(pydicom.dcmread(file)) for file in files],
+            pixel_array=pixels,
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[_description(highdicom, n, bone) for n, bone in enumerate(present, start=1)],
+            series_instance_uid=highdicom.UID(),
+            series_number=1000,
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer="MultiJointSeg",
+            manufacturer_model_name="MultiJointSeg",
+            software_versions=MultiJointSegLib.__version__,
+            device_serial_number="0",
+            series_description="MultiJointSeg bones",
+            content_label="BONES",
+            omit_empty_frames=True,
+        )
 
-def series_frames(source: Path | Sequence[Path]) -> list[DicomFrame]:
-    """Frames of the source: by position, or as the one file orders them."""
-    files = (find_files(source) if source.is_dir() else [source]) if isinstance(source, Path) else list(source)
-    missing = next((file for file in files if not file.is_file()), None)
-    if missing is not None:
-        raise InputError(f"There is no file {missing}; the source of a DICOM segmentation has to be on this computer.")
-    frames = [frame for file in files if looks_like_dicom(file) for frame in read_frames(file)]
-    frames = [frame for frame in frames if frame.position_mm is not None and frame.axes is not None and frame.pixel_mm]
-    series = {frame.text("SeriesInstanceUID") for frame in frames}
-    if len(series) != 1:
-        found = "no image with a place" if not series else f"{len(series)} series"
-        raise InputError(f"The source of a DICOM segmentation has to be one series; it holds {found}.")
-    if len({frame.path for frame in frames}) == 1:
-        return frames  # one file with many frames: its own order counts
-    axes = np.asarray(frames[0].axes)
-    normal = np.cross(axes[:3], axes[3:])
-    return sorted(frames, key=lambda frame: float(np.asarray(frame.position_mm) @ normal))
-
-
-def completed(dataset: Any) -> Any:
-    """The data set with the attributes that must be there but may be empty; de-identified files often lack them."""
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in dataset:
-            setattr(dataset, keyword, "")
-    return dataset
+    save_object(path, _WHAT, make)
 
 
 def _labels_on(frame: DicomFrame, labels: Volume) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from MultiJointSegLib.surface import sides
+
 _ALL_26_NEIGHBORS = np.ones((3, 3, 3), bool)
 
 NEARBY_MM = 5.0
@@ -12,27 +14,6 @@ NEARBY_MM = 5.0
 
 LEAST_SHARE = 0.1
 """Share of the largest piece that a nearby piece must have; smaller ones are mostly wrong."""
-
-OTHER_SIDE_SHARE = 0.25
-OTHER_SIDE_MM = 60.0
-"""The other side's bone has at least this share of the larger one and its center this far away (as in surfaces)."""
-
-
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """Largest 26-connected component of a mask (k, j, i); the first in array order of equally large ones.
-
-    Returns
-    -------
-    bool ndarray of the same shape
-        Empty where the mask is. The input is left untouched.
-    """
-    components, number = ndimage.label(mask, _ALL_26_NEIGHBORS)
-    if number <= 1:
-        return np.array(mask, bool)
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
-    kept: np.ndarray = components == int(sizes.argmax())
-    return kept
 
 
 def bone_pieces(mask: np.ndarray, spacing_mm: tuple[float, float, float], *, both_sides: bool = False) -> np.ndarray:
@@ -114,10 +95,10 @@ def _joined(one: np.ndarray, other: np.ndarray, spacing_mm: tuple[float, float, 
 def _other_side(
     components: np.ndarray, sizes: np.ndarray, candidates: list[int], first: int, spacing_mm: tuple[float, float, float]
 ) -> int | None:
-    """The largest candidate that can be the other side's bone."""
-    large = [n for n in candidates if sizes[n] >= OTHER_SIDE_SHARE * sizes[first]]
+    """The largest candidate that can be the other side's bone, as `surface.sides` tells it."""
+    large = [n for n in candidates if sizes[n] >= sides.LEAST_SHARE * sizes[first]]
     if not large:
         return None
     centers = np.asarray(ndimage.center_of_mass(components > 0, components, [first, *large])) * np.asarray(spacing_mm)
     apart_mm = np.linalg.norm(centers[1:] - centers[0], axis=1)
-    return next((n for n, d in zip(large, apart_mm, strict=True) if d >= OTHER_SIDE_MM), None)
+    return next((n for n, d in zip(large, apart_mm, strict=True) if d >= sides.LEAST_APART_MM), None)

@@ -1,12 +1,7 @@
-"""Measurements as a DICOM structured report (TID 1500, Measurement Report) that refers to the images they come from.
-
-Uses highdicom (doi:10.1007/s10278-022-00683-y), which 3D Slicer brings along and which is optional elsewhere.
-"""
+"""Measurements as a DICOM structured report (TID 1500, Measurement Report) that refers to the images they come from."""
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +11,14 @@ import pydicom
 import MultiJointSegLib
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.anatomy.catalog import Code, Joint
-from MultiJointSegLib.errors import InputError, MultiJointSegError
-from MultiJointSegLib.imaging.atomic import atomic_write
-from MultiJointSegLib.imaging.dicom_segmentation import completed, series_frames
+from MultiJointSegLib.errors import InputError
+from MultiJointSegLib.imaging.highdicom_objects import completed, highdicom_for, save_object, series_frames
 from MultiJointSegLib.morphology.measurement import Measurement
 
 SCHEME = "99MULTIJOINTSEG"
 """Private coding scheme of the measures: their keys. Volume and area have codes of SNOMED CT."""
 
+_WHAT = "DICOM structured report"
 _STANDARD = {"volume": Code("SCT", "118565006", "Volume"), "area": Code("SCT", "42798000", "Area")}
 _UNITS = {
     "mm": Code("UCUM", "mm", "millimeter"),
@@ -73,28 +68,16 @@ def write_structured_report(
     MultiJointSegError
         If the object cannot be made or written.
     """
-    if path.suffix.lower() != ".dcm":
-        raise InputError(f"Cannot write {path.name}: a DICOM structured report ends in .dcm.")
-    try:
-        highdicom: Any = importlib.import_module("highdicom")
-    except ImportError as error:
-        raise InputError(
-            "DICOM structured reports need the package highdicom, which 3D Slicer brings along; install it with: "
-            "pip install highdicom"
-        ) from error
+    highdicom = highdicom_for(path, _WHAT)
     if all(m.value is None for m in measurements):
         raise InputError("No measurement has a value; there is nothing to write as a DICOM structured report.")
-    files = list(dict.fromkeys(frame.path for frame in series_frames(source)))
-    try:
-        with warnings.catch_warnings():
-            # Identifiers and dates of the source are passed on as they are, also where they break the standard.
-            warnings.simplefilter("ignore")
-            images = [completed(pydicom.dcmread(file, stop_before_pixels=True)) for file in files]
-            made = _document(highdicom, images, _groups(highdicom, measurements, joint, side), joint)
-            with atomic_write(path) as temporary:
-                made.save_as(temporary)
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise MultiJointSegError(f"The DICOM structured report could not be made from this source: {error}.") from error
+    files = list(dict.fromkeys(frame.path for frame in series_frames(source, _WHAT)))
+
+    def make() -> Any:
+        images = [completed(pydicom.dcmread(file, stop_before_pixels=True)) for file in files]
+        return _document(highdicom, images, _groups(highdicom, measurements, joint, side), joint)
+
+    save_object(path, _WHAT, make)
 
 
 def _document(highdicom: Any, images: list[Any], groups: list[Any], joint: Joint) -> Any:
@@ -129,15 +112,17 @@ def _document(highdicom: Any, images: list[Any], groups: list[Any], joint: Joint
 
 
 def _groups(highdicom: Any, measurements: Sequence[Measurement], joint: Joint, side: str | None) -> list[Any]:
-    """One group (TID 1501) per bone that has a value, then one of the joint; what has no value is told in a comment."""
+    """One group (TID 1501) per bone, then one of the joint; what has no value is told in the group's comment.
+
+    A group may be without numbers (in TID 1501 they are optional): that of a bone of which nothing can be measured
+    holds the reasons alone.
+    """
     sr = highdicom.sr
     known = {bone.key: bone for bone in joint.bones}
     groups: list[Any] = []
     for key in dict.fromkeys(m.bone for m in measurements):
         members = [m for m in measurements if m.bone == key]
         given = [_numeric(highdicom, m) for m in members if m.value is not None]
-        if not given:
-            continue
         bones = [known[key]] if key in known else list(joint.bones)
         sites = [
             sr.FindingSite(
@@ -154,7 +139,7 @@ def _groups(highdicom: Any, measurements: Sequence[Measurement], joint: Joint, s
                 name="MultiJointSeg", version=MultiJointSegLib.__version__, manufacturer="MultiJointSeg"
             ),
             finding_sites=sites,
-            measurements=given,
+            measurements=given or None,
         )
         missing = [f"{m.name}: not measured. {m.reason}" for m in members if m.value is None]
         if missing:

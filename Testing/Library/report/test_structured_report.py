@@ -91,6 +91,17 @@ def test_nothing_is_left_out_silently(highdicom, series, tmp_path):
     assert "Standard error 0.71 mm." in width[0].ContentSequence[-1].TextValue
 
 
+def test_the_reasons_of_a_bone_without_any_value_are_told(highdicom, series, tmp_path):
+    path = tmp_path / "measurements.dcm"
+    lost = Measurement("patella_length", "Length", "patella", None, "mm", "d", reason="The patella is cut off.")
+    write_structured_report(path, [*MEASURED, lost], KNEE, series)
+    groups = {g.tracking_identifier: g for g in highdicom.sr.srread(path).content.get_image_measurement_groups()}
+    assert groups["Patella"].get_measurements() == []
+    texts = [item.TextValue for item in groups["Patella"][0].ContentSequence if item.ValueType == "TEXT"]
+    assert "Length: not measured. The patella is cut off." in texts
+    assert groups["Patella"].finding_sites[0].value.value == anatomy.bone("patella").code.value
+
+
 def test_bad_requests_are_sentences(highdicom, series, tmp_path):
     path = tmp_path / "a.dcm"
     with pytest.raises(InputError, match="No measurement has a value"):
