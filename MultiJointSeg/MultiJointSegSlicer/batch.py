@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultiJointSegSlicer.installation import InstallationError
+from MultiJointSegSlicer.installation import Ensures, ensured
 from MultiJointSegSlicer.job.job import Job
 from MultiJointSegSlicer.parameters import RunSettings
-from MultiJointSegSlicer.segmenting import Ensures
 from MultiJointSegSlicer.strings import tr as _
 
 TABLE_NAME = "cohort.csv"
@@ -62,11 +61,7 @@ class BatchLogic:
         if settings.joint.annotated:
             self.job.fail(_("Hips in CT are segmented one by one; choose another joint for a batch."))
             return False
-        self.job.enter_installing()
-        try:
-            self._installer.ensure()
-        except InstallationError as error:
-            self.job.fail(str(error))
+        if not ensured(self._installer, self.job):
             return False
 
         def finish(_folder: Path, data: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import importlib.metadata
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from MultiJointSegSlicer.library import MODULE_FOLDER
 from MultiJointSegSlicer.strings import tr as _
@@ -21,6 +21,32 @@ BUNDLED = ["numpy", "pillow", "pydicom", "scipy", "SimpleITK", "torch", "vtk"]
 
 class InstallationError(Exception):
     """Something is missing and was not installed; the message is for the user."""
+
+
+class Ensures(Protocol):
+    """What is asked of an installer; `installation.Installer` is one."""
+
+    def ensure(self) -> None:
+        """Install what is missing; raises `InstallationError`."""
+
+
+def ensured(installer: Ensures, job: Any) -> bool:
+    """Install what is missing before a job starts; where that is not done, the job fails with the reason.
+
+    Parameters
+    ----------
+    installer
+        Asks once.
+    job
+        A `job.job.Job` that is not busy.
+    """
+    job.enter_installing()
+    try:
+        installer.ensure()
+    except InstallationError as error:
+        job.fail(str(error))
+        return False
+    return True
 
 
 class Installer:

@@ -8,12 +8,13 @@ from typing import Any
 
 from MultiJointSegSlicer.batch import BatchLogic
 from MultiJointSegSlicer.exporting import Exporting
+from MultiJointSegSlicer.installation import Ensures
 from MultiJointSegSlicer.job.job import Job, Timer
 from MultiJointSegSlicer.prescription import Prescription
 from MultiJointSegSlicer.remeasuring import Remeasuring
 from MultiJointSegSlicer.review_queue.logic import ReviewQueue
 from MultiJointSegSlicer.review_queue.retraining import Retraining
-from MultiJointSegSlicer.segmenting import Ensures, SegmentationLogic
+from MultiJointSegSlicer.segmenting import SegmentationLogic
 from MultiJointSegSlicer.warming import Warming
 
 

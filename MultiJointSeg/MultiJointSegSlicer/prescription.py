@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultiJointSegSlicer.installation import InstallationError
+from MultiJointSegSlicer.installation import Ensures, ensured
 from MultiJointSegSlicer.job.job import Job
 from MultiJointSegSlicer.job.signal import Signal
-from MultiJointSegSlicer.segmenting import Ensures
 from MultiJointSegSlicer.strings import tr as _
 
 
@@ -87,11 +86,8 @@ class Prescription:
         if study.strip() and not Path(study.strip()).is_dir():
             sentence = _("Choose the folder of a study, or leave it empty; '{folder}' is none.")
             return self._refuse(sentence.format(folder=study.strip()))
-        self.job.enter_installing()
-        try:
-            self._installer.ensure()
-        except InstallationError as error:
-            return self._refuse(str(error))
+        if not ensured(self._installer, self.job):
+            return False
 
         def prepare(folder: Path) -> list[str]:
             source = study.strip() or str(self._write_volumes(folder / "study"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from MultiJointSegSlicer.installation import InstallationError
+from MultiJointSegSlicer.installation import Ensures, ensured
 from MultiJointSegSlicer.job.job import Job, Steps
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.parameters import EarlierOption, RunSettings
@@ -16,13 +16,6 @@ from MultiJointSegSlicer.strings import tr as _
 
 if TYPE_CHECKING:
     from MultiJointSegSlicer.scene.nodes import SceneNodes
-
-
-class Ensures(Protocol):
-    """What is asked of an installer; `installation.Installer` is one."""
-
-    def ensure(self) -> None:
-        """Install what is missing; raises `InstallationError`."""
 
 
 class SegmentationLogic:
@@ -64,7 +57,7 @@ class SegmentationLogic:
                 _("No volume is chosen; load an MRI of an ankle, a knee or a shoulder, or a CT of hips, and choose it.")
             )
             return False
-        if not self._install():
+        if not ensured(self._installer, self.job):
             return False
         name, node_id = volume_node.GetName(), volume_node.GetID()
 
@@ -97,7 +90,7 @@ class SegmentationLogic:
 
     def make_sample(self) -> bool:
         """Start making a phantom, which becomes a volume of the scene; returns whether it was started."""
-        if self._is_busy() or not self._install():
+        if self._is_busy() or not ensured(self._installer, self.job):
             return False
 
         def finish(folder: Path, _data: Mapping[str, Any]) -> str:
@@ -118,15 +111,6 @@ class SegmentationLogic:
         if self.job.state.busy:
             self.job.logged.emit(_("Something is running already; wait for it or cancel it."))
         return self.job.state.busy
-
-    def _install(self) -> bool:
-        self.job.enter_installing()
-        try:
-            self._installer.ensure()
-        except InstallationError as error:
-            self.job.fail(str(error))
-            return False
-        return True
 
     def _is_there(self, node: Any) -> bool:
         return self._scene.GetNodeByID(node.GetID() or "") is node

@@ -7,13 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from MultiJointSegSlicer.installation import InstallationError
+from MultiJointSegSlicer.installation import Ensures, ensured
 from MultiJointSegSlicer.job.job import Job, Steps, Timer
 from MultiJointSegSlicer.job.signal import Signal
 from MultiJointSegSlicer.review_queue.locking import give_back, refresh
 from MultiJointSegSlicer.review_queue.open_case import OpenCase, adding_case, remove_case
 from MultiJointSegSlicer.review_queue.standing import agreement_rows
-from MultiJointSegSlicer.segmenting import Ensures
 from MultiJointSegSlicer.strings import tr as _
 
 AUTOSAVE_MS = 30_000
@@ -78,11 +77,8 @@ class ReviewQueue:
             return False
         if not reader.strip():
             return self._refuse(_("Give your name or initials; they go into the history of every case."))
-        self.job.enter_installing()
-        try:
-            self._installer.ensure()
-        except InstallationError as error:
-            return self._refuse(str(error))
+        if not ensured(self._installer, self.job):
+            return False
         folder_of_work, who = Path(work.strip()), reader.strip()
 
         def prepare(folder: Path) -> list[str]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from MultiJointSegSlicer.installation import InstallationError
+from MultiJointSegSlicer.installation import Ensures, ensured
 from MultiJointSegSlicer.job.job import Job
 from MultiJointSegSlicer.parameters import DeviceOption
-from MultiJointSegSlicer.segmenting import Ensures
 from MultiJointSegSlicer.strings import tr as _
 
 
@@ -55,11 +54,7 @@ class Retraining:
         if not work.strip():
             self.job.fail(_("Choose a folder for the refinement."))
             return False
-        self.job.enter_installing()
-        try:
-            self._installer.ensure()
-        except InstallationError as error:
-            self.job.fail(str(error))
+        if not ensured(self._installer, self.job):
             return False
         chosen = ["--anyway"] if anyway else []
         arguments = ["refine", config.strip(), "-o", work.strip(), "--device", device.value, *chosen, "--progress-json"]

@@ -9,10 +9,9 @@ from MultiJointSegSlicer.batch import BatchLogic, batch_rows
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.parameters import RunSettings
 from MultiJointSegSlicer.strings import tr as _
+from MultiJointSegSlicer.widget.job_display import JobDisplay
 from MultiJointSegSlicer.widget.tables import fill_table
 from MultiJointSegSlicer.widget.tools import Tools
-
-PROGRESS_STEPS = 1000
 
 
 class BatchPanel:
@@ -36,10 +35,7 @@ class BatchPanel:
         self._tools = tools
         self._parameters: Any = None
         self._shown = ""
-        job = logic.job
-        job.state_changed.connect(self._on_state_changed)
-        job.progressed.connect(self._on_progressed)
-        job.logged.connect(log)
+        self._display = JobDisplay(logic.job, ui.batchStatusLabel, log, self._on_changed, bar=ui.batchProgressBar)
         input_title, output_title = _("Folder of examinations"), _("Folder for the results")
         farewell = _("Cancelled. Finished examinations stay; start again to go on after them.")
         ui.batchButton.clicked.connect(lambda *_: self.start())
@@ -69,26 +65,14 @@ class BatchPanel:
     def close(self) -> None:
         """End what runs and let go of the logic."""
         self.logic.job.close()
-        for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
-            signal.disconnect()
+        self._display.close()
 
     def _choose(self, parameter: str, title: str) -> None:
         folder = self._tools.choose_folder(title)
         if folder and self._parameters is not None:
             setattr(self._parameters, parameter, folder)
 
-    def _on_progressed(self, fraction: float, message: str, elapsed_s: float) -> None:
-        self.ui.batchProgressBar.value = round(PROGRESS_STEPS * fraction)
-        minutes, seconds = divmod(int(elapsed_s), 60)
-        self.ui.batchStatusLabel.text = f"{message or _('Starting ...')}  ({minutes}:{seconds:02d})"
-
-    def _on_state_changed(self, state: JobState, sentence: str) -> None:
-        self.ui.batchProgressBar.visible = state.busy
-        if state is JobState.RUNNING:
-            self.ui.batchProgressBar.value = 0
-        if sentence:
-            prefix = _("Failed: ") if state is JobState.FAILED else ""
-            self.ui.batchStatusLabel.text = f"{prefix}{sentence}"
+    def _on_changed(self, state: JobState) -> None:
         if not state.busy:
             self._show_table()
         self.show(self._parameters)

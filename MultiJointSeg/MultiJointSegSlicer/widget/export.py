@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MultiJointSegSlicer.exporting import ExportChoices, Exporting
-from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.strings import tr as _
+from MultiJointSegSlicer.widget.job_display import JobDisplay
 from MultiJointSegSlicer.widget.tools import Tools
 
 if TYPE_CHECKING:
@@ -32,9 +32,14 @@ class ExportPanel:
         self.logic = logic
         self._tools = tools
         self._nodes: SceneNodes | None = None
-        logic.job.state_changed.connect(self._on_state_changed)
-        logic.job.progressed.connect(self._on_progressed)
-        logic.job.logged.connect(ui.logText.appendPlainText)
+        self._display = JobDisplay(
+            logic.job,
+            ui.exportLabel,
+            ui.logText.appendPlainText,
+            lambda _: self.show(self._nodes),
+            starting=_("Exporting ..."),
+            timed=False,
+        )
         ui.exportButton.clicked.connect(lambda *_: self.export())
 
     def show(self, nodes: SceneNodes | None) -> None:
@@ -63,13 +68,4 @@ class ExportPanel:
     def close(self) -> None:
         """End what runs and let go of the logic."""
         self.logic.job.close()
-        for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
-            signal.disconnect()
-
-    def _on_progressed(self, _fraction: float, message: str, _elapsed_s: float) -> None:
-        self.ui.exportLabel.text = message or _("Exporting ...")
-
-    def _on_state_changed(self, state: JobState, sentence: str) -> None:
-        if sentence:
-            self.ui.exportLabel.text = (_("Failed: ") if state is JobState.FAILED else "") + sentence
-        self.show(self._nodes)
+        self._display.close()

@@ -14,6 +14,7 @@ from MultiJointSegSlicer.widget.batch import BatchPanel
 from MultiJointSegSlicer.widget.correction import Correction
 from MultiJointSegSlicer.widget.export import ExportPanel
 from MultiJointSegSlicer.widget.fitting import LabelFitting
+from MultiJointSegSlicer.widget.job_display import JobDisplay
 from MultiJointSegSlicer.widget.prescription import PrescriptionPanel
 from MultiJointSegSlicer.widget.results import ResultTables
 from MultiJointSegSlicer.widget.retraining import RetrainingPanel
@@ -22,8 +23,6 @@ from MultiJointSegSlicer.widget.tools import Tools
 
 if TYPE_CHECKING:
     from MultiJointSegSlicer.logics import Logics
-
-PROGRESS_STEPS = 1000
 
 
 class Form:
@@ -66,14 +65,14 @@ class Form:
         self.remeasuring.stated.connect(self._on_measured)
         self.remeasuring.updated.connect(lambda: self.refresh(again=True))
         self.markups.moved.connect(lambda _keys: self.results.show_moved())
-        job = self.logic.job
-        job.state_changed.connect(self._on_state_changed)
-        job.progressed.connect(self._on_progressed)
-        job.logged.connect(ui.logText.appendPlainText)
+        adding = _("Adding to the scene")
+        self._display = JobDisplay(
+            self.logic.job, ui.statusLabel, log, self._on_changed, bar=ui.progressBar, ending=adding
+        )
         self.logic.sample_added.connect(self._on_sample_added)
         for button, action in self._actions():
             button.clicked.connect(action)
-        self._on_state_changed(job.state, job.sentence)
+        self._display.show()
 
     def _actions(self) -> list[tuple[Any, Callable[[], None]]]:
         # Functions without parameters: Qt's clicked(bool) would otherwise fill one.
@@ -165,8 +164,7 @@ class Form:
         self.retraining.close()
         self.prescription.close()
         self.logic.close()
-        for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
-            signal.disconnect()
+        self._display.close()
         self.logic.sample_added.disconnect()
 
     def _on_measured(self, sentence: str) -> None:
@@ -188,20 +186,7 @@ class Form:
         if self._parameters is not None:
             self._parameters.inputVolume = volume_node
 
-    def _on_progressed(self, fraction: float, message: str, elapsed_s: float) -> None:
-        self.ui.progressBar.value = round(PROGRESS_STEPS * fraction)
-        minutes, seconds = divmod(int(elapsed_s), 60)
-        self.ui.statusLabel.text = (
-            f"{message or (_('Starting ...') if fraction < 1 else _('Adding to the scene'))}  ({minutes}:{seconds:02d})"
-        )
-
-    def _on_state_changed(self, state: JobState, sentence: str) -> None:
-        self.ui.progressBar.visible = state.busy
-        if state is JobState.RUNNING:
-            self.ui.progressBar.value = 0
-        if sentence:
-            prefix = _("Failed: ") if state is JobState.FAILED else ""
-            self.ui.statusLabel.text = f"{prefix}{sentence}"
+    def _on_changed(self, state: JobState) -> None:
         self.refresh()
         if self._segment_sample and not state.busy:
             self._segment_sample = False

@@ -8,6 +8,7 @@ from typing import Any
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.prescription import Prescription, ProposedPlane
 from MultiJointSegSlicer.strings import tr as _
+from MultiJointSegSlicer.widget.job_display import JobDisplay
 from MultiJointSegSlicer.widget.tables import fill_table
 from MultiJointSegSlicer.widget.tools import Tools
 
@@ -36,9 +37,7 @@ class PrescriptionPanel:
         self._tools = tools
         self._parameters: Any = None
         self._planes: list[ProposedPlane] = []
-        logic.job.state_changed.connect(self._on_state_changed)
-        logic.job.progressed.connect(self._on_progressed)
-        logic.job.logged.connect(log)
+        self._display = JobDisplay(logic.job, ui.planeLabel, log, lambda _: self.show(self._parameters))
         logic.proposed.connect(self._on_proposed)
         model_title, study_title = _("Folder of a pretraining"), _("Folder of one study")
         ui.planeModelButton.clicked.connect(lambda *_: self._choose("planeModel", model_title))
@@ -70,8 +69,7 @@ class PrescriptionPanel:
         """End what runs and let go of the logic."""
         self.logic.job.close()
         self.logic.proposed.disconnect()
-        for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
-            signal.disconnect()
+        self._display.close()
 
     def _choose(self, parameter: str, title: str) -> None:
         folder = self._tools.choose_folder(title)
@@ -89,13 +87,3 @@ class PrescriptionPanel:
 
         if row < len(self._planes):
             jump_everywhere(self._scene, self._planes[row].node.GetOriginWorld())
-
-    def _on_progressed(self, _fraction: float, message: str, elapsed_s: float) -> None:
-        minutes, seconds = divmod(int(elapsed_s), 60)
-        self.ui.planeLabel.text = f"{message or _('Starting ...')}  ({minutes}:{seconds:02d})"
-
-    def _on_state_changed(self, state: JobState, sentence: str) -> None:
-        if sentence:
-            prefix = _("Failed: ") if state is JobState.FAILED else ""
-            self.ui.planeLabel.text = f"{prefix}{sentence}"
-        self.show(self._parameters)

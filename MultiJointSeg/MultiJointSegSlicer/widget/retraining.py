@@ -8,9 +8,8 @@ from typing import Any
 from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.review_queue.retraining import Retraining
 from MultiJointSegSlicer.strings import tr as _
+from MultiJointSegSlicer.widget.job_display import JobDisplay
 from MultiJointSegSlicer.widget.tools import Tools
-
-PROGRESS_STEPS = 1000
 
 
 class RetrainingPanel:
@@ -38,9 +37,7 @@ class RetrainingPanel:
         self._tools = tools
         self._on_ended = on_ended
         self._parameters: Any = None
-        logic.job.state_changed.connect(self._on_state_changed)
-        logic.job.progressed.connect(self._on_progressed)
-        logic.job.logged.connect(log)
+        self._display = JobDisplay(logic.job, ui.retrainLabel, log, self._on_changed, bar=ui.retrainProgressBar)
         farewell = _("Cancelled; trainings that ended are kept: Retrain goes on from there.")
         ui.retrainButton.clicked.connect(lambda *_: self.start())
         ui.retrainCancelButton.clicked.connect(lambda *_: logic.job.cancel(farewell))
@@ -62,26 +59,14 @@ class RetrainingPanel:
     def close(self) -> None:
         """End what runs and let go of the logic."""
         self.logic.job.close()
-        for signal in (self.logic.job.state_changed, self.logic.job.progressed, self.logic.job.logged):
-            signal.disconnect()
+        self._display.close()
 
     def _choose(self) -> None:
         path = self._tools.open_file(_("Configuration of the refinement"), "TOML, JSON (*.toml *.json)")
         if path and self._parameters is not None:
             self._parameters.refineConfig = path
 
-    def _on_progressed(self, fraction: float, message: str, elapsed_s: float) -> None:
-        self.ui.retrainProgressBar.value = round(PROGRESS_STEPS * fraction)
-        minutes, seconds = divmod(int(elapsed_s), 60)
-        self.ui.retrainLabel.text = f"{message or _('Starting ...')}  ({minutes}:{seconds:02d})"
-
-    def _on_state_changed(self, state: JobState, sentence: str) -> None:
-        self.ui.retrainProgressBar.visible = state.busy
-        if state is JobState.RUNNING:
-            self.ui.retrainProgressBar.value = 0
-        if sentence:
-            prefix = _("Failed: ") if state is JobState.FAILED else ""
-            self.ui.retrainLabel.text = f"{prefix}{sentence}"
+    def _on_changed(self, state: JobState) -> None:
         self.show(self._parameters)
         if not state.busy:
             self._on_ended()

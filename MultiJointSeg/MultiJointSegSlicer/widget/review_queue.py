@@ -11,6 +11,7 @@ from MultiJointSegSlicer.review_queue.logic import ReviewQueue
 from MultiJointSegSlicer.review_queue.open_case import OpenCase
 from MultiJointSegSlicer.review_queue.standing import history_rows, standing_of
 from MultiJointSegSlicer.strings import tr as _
+from MultiJointSegSlicer.widget.job_display import JobDisplay
 from MultiJointSegSlicer.widget.tables import fill_table
 from MultiJointSegSlicer.widget.tools import Tools
 
@@ -45,9 +46,15 @@ class ReviewQueuePanel:
         self._tools = tools
         self._parameters: Any = None
         self._shown_folder: str | None = None
-        logic.job.state_changed.connect(self._on_state_changed)
-        logic.job.progressed.connect(self._on_progressed)
-        logic.job.logged.connect(log)
+        self._display = JobDisplay(
+            logic.job,
+            ui.queueStatusLabel,
+            log,
+            self._on_changed,
+            starting=_("Working ..."),
+            timed=False,
+            keeps_last=False,
+        )
         logic.opened.connect(self._on_opened)
         logic.closed.connect(self._on_closed)
         logic.saved.connect(self._on_saved)
@@ -101,8 +108,7 @@ class ReviewQueuePanel:
         logic.close()
         for signal in (logic.opened, logic.closed, logic.saved, logic.agreed):
             signal.disconnect()
-        for signal in (logic.job.state_changed, logic.job.progressed, logic.job.logged):
-            signal.disconnect()
+        self._display.close()
 
     def _choose_folder(self) -> None:
         folder = self._tools.choose_folder(_("Folder of the refinement"))
@@ -164,13 +170,7 @@ class ReviewQueuePanel:
         self.ui.agreementTable.visible = bool(rows)
         fill_table(self.ui.agreementTable, self._tools, rows)
 
-    def _on_progressed(self, _fraction: float, message: str, _elapsed_s: float) -> None:
-        self.ui.queueStatusLabel.text = message or _("Working ...")
-
-    def _on_state_changed(self, state: JobState, sentence: str) -> None:
-        if sentence or not state.busy:
-            prefix = _("Failed: ") if state is JobState.FAILED else ""
-            self.ui.queueStatusLabel.text = f"{prefix}{sentence}"
+    def _on_changed(self, state: JobState) -> None:
         if state in (JobState.FINISHED, JobState.FAILED):
             self.show_standing()
         self.show(self._parameters)
