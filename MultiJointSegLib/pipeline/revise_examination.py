@@ -236,6 +236,7 @@ def _segmentation(labels: Volume, joint: anatomy.Joint, run: Mapping[str, Any]) 
     from MultiJointSegLib.inference.detection import Detection
     from MultiJointSegLib.inference.device import DeviceChoice
     from MultiJointSegLib.inference.result import SegmentationResult
+    from MultiJointSegLib.pipeline.input_mask_record import recorded_mask
 
     said, device = run["detection"], run["device"]
     return SegmentationResult(
@@ -255,4 +256,5 @@ def _segmentation(labels: Volume, joint: anatomy.Joint, run: Mapping[str, Any]) 
         timings_s={},
         warnings=[str(sentence) for sentence in run.get("warnings", [])],
         device=DeviceChoice(str(device["device"]), str(device["runtime"]), str(device.get("reason", ""))),
+        input_mask=recorded_mask(run.get("input_mask"), labels.geometry),
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from MultiJointSegLib.imaging.dicom_headers import find_files
 from MultiJointSegLib.imaging.hashing import sha256_of
+from MultiJointSegLib.pipeline.input_mask_record import mask_record
 from MultiJointSegLib.pipeline.versions import package_versions
 
 if TYPE_CHECKING:
@@ -81,8 +82,6 @@ def run_record(
     detection = segmentation.detection
     geometry = volume.geometry
     manifest = getattr(getattr(segmenter, "bundle", None), "manifest", None)
-    mask = segmentation.input_mask
-    seen = None if mask is None else {"source": mask.source, "cut": list(mask.cut), "share": _share(mask.volume)}
     return {
         "program": "MultiJointSeg",
         "joint": segmentation.joint.key,
@@ -104,7 +103,7 @@ def run_record(
             "version": getattr(manifest, "version", ""),
             "sha256": getattr(manifest, "weights_sha256", ""),
         },
-        "input_mask": seen,
+        "input_mask": mask_record(segmentation.input_mask),
         # What a segmenter without a network tells about its result, for example the quality of each hip.
         "annotation": getattr(segmenter, "record", None),
         "device": {
@@ -123,8 +122,3 @@ def run_record(
         "segmentation_timings_s": rounded(segmentation.timings_s),
         "peak_memory_mib": peak_memory_mib(),
     }
-
-
-def _share(mask: Volume) -> float:
-    """Share of the field of view that a mask fills."""
-    return round(float(np.count_nonzero(mask.array)) / mask.array.size, 4)

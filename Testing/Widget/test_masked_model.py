@@ -17,10 +17,12 @@ pytestmark = [
 
 def test_image_and_mask_through_the_module(a_panel, tmp_path) -> None:
     import torch
+    from MultiJointSegSlicer.scene.volumes import volume_from_node
 
     from MultiJointSegLib.inference.bundle import save_bundle
     from MultiJointSegLib.learning.masks.settings import MaskSettings
     from MultiJointSegLib.networks.shared_unet import SharedUNet
+    from MultiJointSegLib.pipeline.input_mask_record import recorded_mask
 
     torch.manual_seed(0)
     network = SharedUNet({"knee": 4}, (8, 8, 8, 8, 8), backbone="unet", mask_channels=6).eval()
@@ -43,5 +45,7 @@ def test_image_and_mask_through_the_module(a_panel, tmp_path) -> None:
     assert run["model"]["name"] == "masked"
     assert run["input_mask"]["source"] == "skin"
     assert 0 < run["input_mask"]["share"] < 1
+    # What an exported report is made of (`revise`): the mask lies on the grid of the image in the scene.
+    assert recorded_mask(run["input_mask"], volume_from_node(nodes.volume).geometry).volume.array.any()
     assert "femur" in nodes.models
     assert "Note: The model read a mask made from the examination (skin, " in a_panel.ui.summaryLabel.text()

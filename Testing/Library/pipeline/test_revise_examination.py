@@ -1,6 +1,8 @@
 """A corrected segmentation: measured again, with surfaces made anew only where it was corrected."""
 
+import base64
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -9,8 +11,11 @@ from MultiJointSegLib import anatomy
 from MultiJointSegLib.cli.main import main
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.geometry import Geometry
+from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
+from MultiJointSegLib.learning.masks.source import BodyMask
+from MultiJointSegLib.pipeline.input_mask_record import mask_record, recorded_mask
 from MultiJointSegLib.pipeline.revise_examination import _listed, measure_again, revise_examination
 from MultiJointSegLib.surface.extraction import surface_from_mask
 from MultiJointSegLib.surface.reading import read_surface
@@ -73,6 +78,45 @@ def test_revision_is_a_whole_result_with_report_and_reviewer(a_case, capsys) -> 
     report = (a_case / "out" / "report.html").read_text(encoding="utf-8")
     assert "Accepted by Zoë on 2026-03-04." in report
     assert "The patella was not found." in report
+
+
+def test_the_report_of_a_revision_shows_the_mask_that_the_network_saw(a_case) -> None:
+    geometry = read_label_map(a_case / "labels.nii.gz").geometry
+    voxels = np.zeros(geometry.array_shape, np.uint8)
+    voxels[:, 3:19, 2:20] = 1
+    mask = BodyMask(Volume(voxels, geometry), "skin", ("feet", "head"))
+    record = json.loads(json.dumps(mask_record(mask)))
+    assert record["share"] == pytest.approx(voxels.mean(), abs=1e-4)
+    back = recorded_mask(record, geometry)
+    assert np.array_equal(back.volume.array, voxels) and (back.source, back.cut) == (mask.source, mask.cut)
+    for run, shown in ((RUN, False), (RUN | {"input_mask": record}, True)):
+        (a_case / "run.json").write_text(json.dumps(run), encoding="utf-8")
+        revise_examination(
+            a_case / "image.nii.gz", a_case / "labels.nii.gz", a_case / "out", run=a_case / "run.json", overwrite=True
+        )
+        assert ("outline of the body" in (a_case / "out" / "report.html").read_text(encoding="utf-8")) == shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"voxels": "no base 64!"},
+        {"voxels": base64.b64encode(zlib.compress(b"short")).decode()},
+        {"voxels": base64.b64encode(b"not compressed").decode()},
+        {"source": "guess"},
+        {"size": [4, 4, 5]},
+        {"origin_mm": [9.0, 0.0, 0.0]},
+        {"direction_lps": "none"},
+    ],
+)
+def test_a_mask_record_that_does_not_fit_is_no_mask(change) -> None:
+    geometry = Geometry((4, 5, 4))
+    voxels = (np.random.default_rng(1).random(geometry.array_shape) > 0.5).astype(np.uint8)
+    record = mask_record(BodyMask(Volume(voxels, geometry), "skin"))
+    assert np.array_equal(recorded_mask(record, geometry).volume.array, voxels)
+    assert recorded_mask(record | change, geometry) is None
+    assert recorded_mask({k: v for k, v in record.items() if k != "voxels"}, geometry) is None
+    assert recorded_mask(None, geometry) is None and mask_record(None) is None
 
 
 def test_bad_inputs_are_sentences(a_case) -> None:
