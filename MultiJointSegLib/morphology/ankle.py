@@ -33,7 +33,7 @@ from MultiJointSegLib.surface.distance import signed_distance_mm
 from MultiJointSegLib.surface.mesh import Surface
 
 _AXIS_ERROR_DEG = 1.0
-_LARGEST_RADIUS_ERROR = 0.02
+_LARGEST_RADIUS_ERROR = 0.03
 _SAMPLES = 1500
 _COVERED = 1.3
 
