@@ -14,8 +14,12 @@ from MultiJointSegSlicer.job.state import JobState
 from MultiJointSegSlicer.strings import tr as _
 
 if TYPE_CHECKING:
+    from MultiJointSegLib.imaging.volume import Volume
     from MultiJointSegSlicer.scene.nodes import SceneNodes
     from MultiJointSegSlicer.scene.watching import SegmentationWatch
+
+_MARGIN_VOXELS = 2
+"""Of the image around the masks that the child gets: only the inside of the bones is looked at."""
 
 
 class Remeasuring:
@@ -202,4 +206,44 @@ def _write_input(nodes: SceneNodes, joint: str, changed: set[str], present: set[
             write_surface(surface_from_node(model), folder / "surfaces" / f"{key}.ply")
     chosen = ["--joint", joint] if joint else []
     given = ["--surfaces", str(folder / "surfaces")]
+    image = _examination(nodes, labels)
+    if image is not None:
+        # Growth plates are seen in the image, not in the masks.
+        write_volume(image, folder / "examination.nii")
+        given += ["--examination", str(folder / "examination.nii")]
     return ["revise", str(folder / "labels.nii"), "-o", str(folder / "result"), *chosen, *given, "--progress-json"]
+
+
+def _examination(nodes: SceneNodes, labels: Volume) -> Volume | None:
+    """The part of the examination around the masks; None where its volume has gone or lies elsewhere."""
+    import numpy as np
+
+    from MultiJointSegLib.errors import InputError
+    from MultiJointSegLib.imaging.geometry import Geometry
+    from MultiJointSegLib.imaging.volume import Volume
+    from MultiJointSegSlicer.scene.volumes import volume_from_node
+
+    if nodes.volume is None or nodes.volume.GetScene() is None:
+        return None
+    try:
+        volume = volume_from_node(nodes.volume)
+    except InputError:
+        return None
+    at = [np.flatnonzero(labels.array.any(axis=tuple({0, 1, 2} - {axis}))) for axis in (2, 1, 0)]
+    if not all(map(len, at)):
+        return None
+    box = np.array([[row[0], row[-1]] for row in at], float)
+    corners = np.array([[box[axis][(n >> axis) & 1] for axis in range(3)] for n in range(8)])
+    index = volume.geometry.point_to_index(labels.geometry.index_to_point(corners))
+    low = np.maximum(np.floor(index.min(axis=0)).astype(int) - _MARGIN_VOXELS, 0)
+    high = np.minimum(np.ceil(index.max(axis=0)).astype(int) + _MARGIN_VOXELS + 1, volume.geometry.size)
+    if (high - low < 2).any():
+        return None
+    array = volume.array[tuple(slice(a, b) for a, b in zip(low[::-1].tolist(), high[::-1].tolist(), strict=True))]
+    geometry = Geometry(
+        tuple((high - low).tolist()),
+        volume.geometry.spacing_mm,
+        tuple(volume.geometry.index_to_point(low.astype(float)).tolist()),
+        volume.geometry.direction,
+    )
+    return Volume(array, geometry, volume.modality)

@@ -129,8 +129,10 @@ def _revise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="SEGMENTATION", help=".seg.nrrd, or a label map with the catalog's values")
     _output(parser, "folder for surfaces, measurements and report")
     parser.add_argument("--joint", default="auto", help="which joint it is (default: from its bones)")
-    parser.add_argument("--examination", metavar="INPUT", help=f"{_INPUT_HELP}; with it a report is written")
-    parser.add_argument("--run", metavar="FILE", help="run.json of the result that was corrected, for the report")
+    parser.add_argument("--examination", metavar="INPUT", help=f"{_INPUT_HELP}: growth plates are measured too")
+    parser.add_argument(
+        "--run", metavar="FILE", help="run.json of the result that was corrected: with it a report is written"
+    )
     parser.add_argument(
         "--surfaces", metavar="FOLDER", help="surfaces of bones that were not corrected, to be taken as they are"
     )

@@ -13,16 +13,17 @@ from MultiJointSegLib.pipeline.revise_examination import measure_again, revise_e
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
-    """Measure the corrected segmentation; with the examination, write the whole result folder with its report."""
-    if (arguments.examination is None) != (arguments.run is None):
-        raise InputError("--examination and --run go together; give both for a report, none for measurements alone.")
+    """Measure the corrected segmentation; with the record of the first result, write the whole folder and report."""
+    if arguments.run is not None and arguments.examination is None:
+        raise InputError("--run needs --examination too: a report shows the examination.")
     with terminal.progress() as progress:
-        if arguments.examination is None:
+        if arguments.run is None:
             result = measure_again(
                 arguments.input,
                 arguments.output,
                 joint=arguments.joint,
                 surfaces=arguments.surfaces,
+                examination=arguments.examination,
                 overwrite=arguments.overwrite,
                 progress=progress,
             )
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
                 scene_writer=None if arguments.no_scene else write_scene,
             )
     lines = [f"{result.joint.name}: {len(result.measurements)} measurements"]
-    if arguments.examination is not None:
+    if arguments.run is not None:
         lines.append(f"Report: {result.output / REPORT_NAME}")
     data: dict[str, object] = {
         "exit_code": 0,

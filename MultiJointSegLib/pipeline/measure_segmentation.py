@@ -208,7 +208,7 @@ def measure_segmentation(
             from MultiJointSegLib.morphology.measures import measure_surfaces
 
             measurements = measure_surfaces(
-                surfaces, joint=chosen.key, labels=labels, side=side, image=_examination(image, labels)
+                surfaces, joint=chosen.key, labels=labels, side=side, image=examination_of(image, labels)
             )
             if pixel_error:
                 from MultiJointSegLib.morphology.repeatability import with_pixel_error
@@ -246,7 +246,7 @@ def measure_segmentation(
     return MeasuredSegmentation(Path(output), chosen, list(measurements), run)
 
 
-def _examination(image: str | Path | None, labels: Volume) -> Volume | None:
+def examination_of(image: str | Path | None, labels: Volume) -> Volume | None:
     """The examination of a segmentation, if it is given and lies where the segmentation lies."""
     if image is None:
         return None

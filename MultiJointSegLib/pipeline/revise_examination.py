@@ -14,7 +14,7 @@ from MultiJointSegLib import anatomy
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.pipeline import result as names
 from MultiJointSegLib.pipeline.finish_examination import FINISHING_STAGES, finish_examination
-from MultiJointSegLib.pipeline.measure_segmentation import joint_of_labels, with_catalog_labels
+from MultiJointSegLib.pipeline.measure_segmentation import examination_of, joint_of_labels, with_catalog_labels
 from MultiJointSegLib.pipeline.output_folder import staged_folder
 from MultiJointSegLib.pipeline.result import SceneWriter
 from MultiJointSegLib.pipeline.source import check_source
@@ -47,6 +47,7 @@ def measure_again(
     *,
     joint: str = "auto",
     surfaces: str | Path | None = None,
+    examination: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> RevisedExamination:
@@ -63,6 +64,8 @@ def measure_again(
     surfaces
         Folder of the surfaces of bones that were not corrected (<bone>.ply, .vtp or .stl, LPS mm); they are taken as
         they are, since a surface from the network's probabilities is finer than one from a mask.
+    examination
+        What was segmented, or the part of it around the bones: shows growth plates, which are measured only with it.
     overwrite
         Replace an earlier result in `output`, after success.
     progress
@@ -71,7 +74,7 @@ def measure_again(
     Raises
     ------
     InputError
-        If the segmentation, a surface, the joint or the output cannot be used.
+        If the segmentation, a surface, the joint, the examination or the output cannot be used.
     """
     clock = StageClock(progress or SilentProgress(), MEASURING_STAGES)
     source = check_source(segmentation, output=output)
@@ -79,12 +82,13 @@ def measure_again(
         with clock.stage("Reading the segmentation"):
             labels, chosen = _labels(source, joint)
             given = _given_surfaces(surfaces, chosen, labels)
+            image = examination_of(examination, labels)
         with clock.stage("Making surfaces") as span:
             found = _surfaces(labels, chosen, given, span)
         with clock.stage("Measuring"):
             from MultiJointSegLib.morphology.measures import measure_surfaces
 
-            measurements = measure_surfaces(found, joint=chosen.key, labels=labels)
+            measurements = measure_surfaces(found, joint=chosen.key, labels=labels, image=image)
         remade = tuple(key for key in found if key not in given)
         with clock.stage("Writing"):
             from MultiJointSegLib.morphology.writing import write_measurements

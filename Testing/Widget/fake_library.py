@@ -118,7 +118,7 @@ def segment(source: Path, output: Path, joint: str) -> dict:
     return run
 
 
-def revise(source: Path, output: Path, given: Path) -> dict:
+def revise(source: Path, output: Path, given: Path, examination: str) -> dict:
     import numpy as np
 
     from MultiJointSegLib import anatomy
@@ -152,8 +152,26 @@ def revise(source: Path, output: Path, given: Path) -> dict:
             triangles = np.array([t for a, b, c, d in faces for t in ((a, b, c), (a, c, d))])
             write_surface(Surface(corners, triangles), output / "surfaces" / f"{bone.key}.ply")
             remade.append(bone.key)
+    if examination != "auto":
+        measurements.append(plate(examination, labels))
     write_measurements(measurements, output / "measurements.csv", output / "measurements.json")
     return {"joint": "knee", "remade": remade}
+
+
+def plate(examination: str, labels: Any) -> Any:
+    """What only the image tells: how bright the femur is in it."""
+    import numpy as np
+    from scipy import ndimage
+
+    from MultiJointSegLib import anatomy
+    from MultiJointSegLib.imaging.reading import read_volume
+    from MultiJointSegLib.morphology.measurement import Measurement
+
+    image = read_volume(Path(examination))
+    inside = np.argwhere(labels.array == anatomy.bone("femur").label)[:, ::-1].astype(float)
+    index = image.geometry.point_to_index(labels.geometry.index_to_point(inside))
+    bright = float(ndimage.map_coordinates(image.array, index[:, ::-1].T, order=0, mode="constant").min())
+    return Measurement("femur_growth_plate", "Growth plate", "femur", bright, "mm", "Darkest voxel of the femur.")
 
 
 def cohort(source: Path, output: Path) -> dict:
@@ -278,7 +296,7 @@ def main() -> None:
     if given.command == "phantom":
         data = phantom(given.output)
     elif given.command == "revise":
-        data = revise(given.input, given.output, Path(given.surfaces))
+        data = revise(given.input, given.output, Path(given.surfaces), given.examination)
         if given.review != "auto":
             (given.output / "report.html").write_text(f"<p>{given.review}</p>", encoding="utf-8")
         if given.dicom_source != "auto":

@@ -135,6 +135,15 @@ def test_an_edit_is_measured_in_the_background_and_only_where_it_was(a_result) -
     assert a_result.job.state.value == "finished"
 
 
+def test_measuring_again_sees_the_image(a_result) -> None:
+    """Growth plates are not in the masks: the child gets the examination where the masks are."""
+    assert not any(row[1] == "Growth plate" for row in a_result.texts("measurementTable"))
+    cut(a_result)
+    a_result.work_until_measured_again()
+    # The bones of the stand-in are where the image is 900; beside them it is 100.
+    assert float(value(a_result, "Femur", "Growth plate")) == 900.0
+
+
 def test_an_erased_bone_loses_surface_and_numbers(a_result) -> None:
     import slicer
 

@@ -15,6 +15,7 @@ from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.learning.masks.source import BodyMask
+from MultiJointSegLib.morphology.writing import read_measurements
 from MultiJointSegLib.pipeline.input_mask_record import mask_record, recorded_mask
 from MultiJointSegLib.pipeline.revise_examination import _listed, measure_again, revise_examination
 from MultiJointSegLib.surface.extraction import surface_from_mask
@@ -64,6 +65,17 @@ def test_only_corrected_bones_get_new_surfaces(a_case) -> None:
     assert value(kept.measurements, "femur_volume") == pytest.approx(value(all_new.measurements, "femur_volume"))
     ratio = value(kept.measurements, "tibia_volume") / value(all_new.measurements, "tibia_volume")
     assert ratio == pytest.approx(1.1**3, rel=1e-3)
+
+
+def test_growth_plates_are_measured_again_where_the_examination_is_given(a_case, capsys) -> None:
+    labels, image = str(a_case / "labels.nii.gz"), str(a_case / "image.nii.gz")
+    for name, more in (("without", []), ("with", ["--examination", image])):
+        assert main(["revise", labels, "-o", str(a_case / name), "--joint", "knee", *more, "--quiet"]) == 0
+    found = [{m.key for m in read_measurements(a_case / n / "measurements.json")} for n in ("without", "with")]
+    assert found[1] - found[0] and all("growth_plate" in key for key in found[1] - found[0])
+    assert not (a_case / "with" / "report.html").exists()
+    assert main(["revise", labels, "-o", str(a_case / "no"), "--run", str(a_case / "run.json"), "--quiet"]) == 2
+    assert "--run needs --examination" in capsys.readouterr().err
 
 
 def test_revision_is_a_whole_result_with_report_and_reviewer(a_case, capsys) -> None:
