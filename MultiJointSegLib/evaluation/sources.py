@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -99,6 +100,7 @@ def cases_from_model(
         image, _ = read_examination(examination)
         path = folder / f"{_file_name(examination.name)}.nii.gz"
         try:
+            image = _with_side(image, examination)
             result = segmenter.segment(image, joint=examination.joint, **_outline(examination, segmenter))
         except MultiJointSegError as error:
             raise type(error)(f"The examination '{examination.name}' cannot be segmented: {error}") from error
@@ -106,6 +108,13 @@ def cases_from_model(
         cases.append(_case(examination, partial(read_label_map, path)))
     progress.report(1.0, "Segmented")
     return cases
+
+
+def _with_side(image: Volume, examination: Examination) -> Volume:
+    """The image with the side that the manifest states, as in training; files of most formats do not tell it."""
+    if examination.side not in ("left", "right") or image.metadata.get("laterality"):
+        return image
+    return replace(image, metadata={**image.metadata, "laterality": examination.side[0].upper()})
 
 
 def _outline(examination: Examination, segmenter: _Segmenter) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def _segmenter(model: Path) -> Segmenter:
 
 
 def coarse_bones(model: Path, volume: Volume, joint: str) -> Volume:
-    """Labels of an examination by an image-only model, which must not have been trained on it.
+    """Labels of an examination by a model that makes its own mask or needs none, and was not trained on it.
 
     Parameters
     ----------

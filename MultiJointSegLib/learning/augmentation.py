@@ -41,6 +41,9 @@ class AugmentationSettings:
         Standard deviation of the strongest noise; bright tissue is about 1.
     blur_px : float
         Standard deviation of the widest blur.
+    mask_shift_sd, mask_stretch_sd : float
+        Standard deviations of a shift of a mask's coordinates, and of the logarithm of their magnification; see
+        `masks.variation.vary_positions`.
     bone_share : float
         Share of the slices that are taken from those with bone; the others are any.
     """
@@ -55,6 +58,8 @@ class AugmentationSettings:
     bias: float = 0.3
     noise: float = 0.05
     blur_px: float = 0.8
+    mask_shift_sd: float = 0.15
+    mask_stretch_sd: float = 0.1
     bone_share: float = 0.8
 
     @property
@@ -66,7 +71,7 @@ class AugmentationSettings:
 
 STILL = AugmentationSettings(
     rotation_deg=0, zoom=(1, 1), stretch_sd=0, mirror=False, elastic_mm=0, gain=(1, 1), gamma_sd=0, bias=0, noise=0,
-    blur_px=0,
+    blur_px=0, mask_shift_sd=0, mask_stretch_sd=0,
 )  # fmt: skip
 """No change at all: for validation."""
 

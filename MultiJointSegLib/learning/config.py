@@ -46,6 +46,8 @@ class NetworkConfig(Strict):
     domain_output: bool | None = None
     domain_norm: bool | None = None
     image_skip: bool = False
+    mask_fusion: Literal["input", "output"] = "output"
+    """Where mask and image meet, for the input "image+mask"; see `shared_unet.SharedUNet`."""
     initialization: Literal["scratch", "imagenet"] | None = None
     pretrained: str | None = None
     """Result of ``multijointseg pretrain`` to start from instead, relative to the configuration's file."""
@@ -142,6 +144,8 @@ class AugmentationConfig(Strict):
     bias: float = Field(default=0.3, ge=0, le=2)
     noise: float = Field(default=0.05, ge=0, le=1)
     blur_px: float = Field(default=0.8, ge=0, le=5)
+    mask_shift_sd: float = Field(default=0.15, ge=0, le=1)
+    mask_stretch_sd: float = Field(default=0.1, ge=0, le=0.5)
     bone_share: float = Field(default=0.8, ge=0, le=1)
 
     @field_validator("zoom", "gain")

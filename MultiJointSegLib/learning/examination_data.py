@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -126,6 +127,20 @@ def input_settings(config: LearningConfig) -> SliceSettings:
     return replace(slice_settings(config.data), input=config.input, mask=config.input_mask)
 
 
+def augmentation_of(config: LearningConfig) -> AugmentationSettings:
+    """Random changes of the training slices.
+
+    The mask's coordinates vary only where mask and image meet at the output, or the configuration says how much: in
+    networks whose encoder sees the mask this made results worse.
+    """
+    settings = AugmentationSettings(**config.augmentation.model_dump())
+    if config.input == "image+mask" and config.network.mask_fusion == "output":
+        return settings
+    stated = config.augmentation.model_fields_set
+    still: dict[str, Any] = {key: 0.0 for key in ("mask_shift_sd", "mask_stretch_sd") if key not in stated}
+    return replace(settings, **still)
+
+
 def load_split(
     config: LearningConfig,
     split: Split,
@@ -147,7 +162,7 @@ def load_split(
     others = None
     if config.training.detection_weight > 0 and config.data.other_maps:
         others = _other_maps(config.data.other_maps, cache, device, ProgressSpan(progress, _CUTTING, 1.0))
-    augmentation = AugmentationSettings(**config.augmentation.model_dump())
+    augmentation = augmentation_of(config)
     pixel_mm, count = config.data.pixel_mm, len(split.train)
     image_channels = 0 if config.input == "mask" else IMAGE_CHANNELS
     drops = config.input == "image+mask" and config.mask.fallback_to_image

@@ -15,6 +15,7 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.augmentation import AugmentationSettings, deform, shade
 from MultiJointSegLib.learning.contrast import ContrastSettings, normalize_slices, render
 from MultiJointSegLib.learning.dataset_cache import ExaminationSlices
+from MultiJointSegLib.learning.masks.variation import vary_positions
 from MultiJointSegLib.learning.noise import smooth_noise
 from MultiJointSegLib.learning.sampler import JointBatch
 from MultiJointSegLib.learning.slicing import SlicingSettings, random_slices
@@ -83,7 +84,7 @@ class ExaminationSampler:
         )
         if own == images.shape[1]:
             return JointBatch(shade(images, settings, self.generator), target, labeled)
-        masks = images[:, own:]
+        masks = vary_positions(images[:, own:], settings, self.generator)
         if self.data.mask_dropout:
             chance = torch.rand(count, 1, 1, 1, generator=self.generator, device=self.device)
             masks = masks * (chance >= self.data.mask_dropout)

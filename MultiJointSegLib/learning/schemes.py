@@ -218,6 +218,7 @@ def build_network(run: RunPlan) -> SharedUNet:
         image_skip=run.network.image_skip,
         sees_image=run.sees_image,
         mask_channels=run.mask_channels,
+        mask_fusion=run.network.mask_fusion if run.sees_image and run.mask_channels else "input",
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from MultiJointSegLib.networks.attention_gate import AttentionGate
 from MultiJointSegLib.networks.backbones import BACKBONES
 from MultiJointSegLib.networks.domain_batch_norm import DomainBatchNorm2d
+from MultiJointSegLib.networks.position_features import PositionFeatures
 
 IMAGENET_CENTER = 0.498
 """The ImageNet weights were trained on gray values (v - 127) / 128 of 0..255 images; ours are about 0..1."""
@@ -56,6 +57,7 @@ _DEFAULTS: dict[str, Any] = {
     "image_skip": False,
     "sees_image": True,
     "mask_channels": 0,
+    "mask_fusion": "input",
 }
 
 
@@ -87,7 +89,10 @@ class SharedUNet(nn.Module):
         False: the input is a mask alone.
     mask_channels : int
         Channels of a global mask, after the image's three. Which joint a slice shows is judged by the image where
-        there is one: `detect` sets the mask's channels to zero.
+        there is one: `detect` does not look at the mask.
+    mask_fusion : {"input", "output"}
+        Where mask and image meet: "input" lets the encoder see both; "output" adds what the mask says of each pixel
+        (`position_features.PositionFeatures`) to the logits of the image. A network without an image ignores it.
 
     References
     ----------
@@ -106,6 +111,7 @@ class SharedUNet(nn.Module):
         image_skip: bool = False,
         sees_image: bool = True,
         mask_channels: int = 0,
+        mask_fusion: str = "input",
     ) -> None:
         super().__init__()
         if not joints:
@@ -116,6 +122,10 @@ class SharedUNet(nn.Module):
         self.input_channels = self._image_channels + mask_channels
         if self.input_channels < 1 or mask_channels < 0:
             raise ValueError("The network needs an image, a mask, or both to see.")
+        if mask_fusion not in ("input", "output"):
+            raise ValueError(f"Mask and image cannot meet at the '{mask_fusion}'; there are input and output.")
+        late = mask_fusion == "output" and sees_image and mask_channels > 0
+        self._encoder_channels = self._image_channels if late else self.input_channels
         self.joints = dict(joints)
         self.decoder_channels = tuple(decoder_channels)
         self._options = {
@@ -125,16 +135,17 @@ class SharedUNet(nn.Module):
             "image_skip": image_skip,
             "sees_image": sees_image,
             "mask_channels": mask_channels,
+            "mask_fusion": mask_fusion,
         }
         domains = len(joints) if domain_norm else 1
         self._domain_index = {key: index if domain_norm else 0 for index, key in enumerate(joints)}
         self._domain_index[DETECTION] = domains
         self._start = {key: sum(list(joints.values())[:index]) for index, key in enumerate(joints)}
-        self.encoder: Any = BACKBONES[backbone].encoder(domains + 1, in_channels=self.input_channels)
+        self.encoder: Any = BACKBONES[backbone].encoder(domains + 1, in_channels=self._encoder_channels)
         attention = BACKBONES[backbone].attention
         full_channels = getattr(self.encoder, "full_channels", 0)
         self._image_skip = image_skip and not full_channels
-        skips = [*reversed(self.encoder.channels[:-1]), self.input_channels if self._image_skip else full_channels]
+        skips = [*reversed(self.encoder.channels[:-1]), self._encoder_channels if self._image_skip else full_channels]
         widths = [self.encoder.channels[-1], *self.decoder_channels]
         self.decoder = nn.ModuleList(
             _DecoderBlock(widths[level], skips[level], widths[level + 1], domains, attention=attention)
@@ -143,7 +154,8 @@ class SharedUNet(nn.Module):
         outputs = dict(joints) if domain_output else {_UNION: sum(joints.values())}
         self.heads = nn.ModuleDict({key: nn.Conv2d(widths[-1], bones + 1, 1) for key, bones in outputs.items()})
         self.detector = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * self.encoder.channels[-1], len(joints) + 1))
-        if self._image_channels and mask_channels:
+        self.position = PositionFeatures(mask_channels, {k: n + 1 for k, n in outputs.items()}) if late else None
+        if self._image_channels and mask_channels and not late:
             self._start_without_mask()
 
     def _start_without_mask(self) -> None:
@@ -181,6 +193,8 @@ class SharedUNet(nn.Module):
     def features(self, x: Tensor, domain: str) -> list[Tensor]:
         """Shared features of slices of one joint, coarsest first: the bottleneck, then the five decoder levels.
 
+        Where the mask joins at the output, its features follow as a seventh.
+
         Parameters
         ----------
         x : float tensor of shape (b, input_channels, h, w)
@@ -190,7 +204,8 @@ class SharedUNet(nn.Module):
             Joint key.
         """
         index = self.domain_index(domain)
-        x = self._to_imagenet_range(x)
+        masks = x[:, self._encoder_channels :]
+        x = self._to_imagenet_range(x[:, : self._encoder_channels])
         pyramid = self.encoder(x, index)
         y = pyramid[-1]
         levels = [y]
@@ -200,6 +215,8 @@ class SharedUNet(nn.Module):
         for block, skip in zip(self.decoder, skips, strict=True):
             y = block(y, skip, index)
             levels.append(y)
+        if self.position is not None:
+            levels.append(self.position(masks))
         return levels
 
     def features_of(self, images: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
@@ -216,7 +233,10 @@ class SharedUNet(nn.Module):
 
     def loss_logits(self, levels: Sequence[Tensor], domain: str) -> Tensor:
         """Logits for the loss from one joint's `features`: the joint's classes, or those of all joints."""
-        logits: Tensor = self.heads[domain if self._options["domain_output"] else _UNION](levels[-1])
+        output = domain if self._options["domain_output"] else _UNION
+        logits: Tensor = self.heads[output](levels[len(self.decoder)])
+        if self.position is not None:
+            logits = logits + self.position.logits(levels[-1], output)
         return logits
 
     def loss_target(self, target: Tensor, domain: str) -> Tensor:
@@ -249,7 +269,7 @@ class SharedUNet(nn.Module):
         """
         if self._image_channels and self.input_channels > self._image_channels:
             x = x[:, : self._image_channels]
-            x = F.pad(x, (0, 0, 0, 0, 0, self.input_channels - self._image_channels))
+            x = F.pad(x, (0, 0, 0, 0, 0, self._encoder_channels - self._image_channels))
         bottleneck = self.encoder(self._to_imagenet_range(x), self.domain_index(DETECTION))[-1]
         # The mean says what is there, the maximum that something is there at all, however small.
         pooled = torch.cat([bottleneck.mean((2, 3)), bottleneck.amax((2, 3))], dim=1)

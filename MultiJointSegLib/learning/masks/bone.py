@@ -13,7 +13,7 @@ from MultiJointSegLib.learning.masks.source import BodyMask, SourceFacts, checke
 FACTS = SourceFacts(
     "bone",
     True,
-    "CT, or an image-only model that gives coarse bones in MR and was not trained on the case.",
+    "CT, or a model that gives coarse bones in MR (from the image, best with the skin) and did not train on the case.",
     "About a second in CT; a whole segmentation more in MR.",
     "In CT with contrast agent, metal and cartilage (which is missing); in MR where the first pass errs.",
 )

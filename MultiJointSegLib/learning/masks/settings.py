@@ -30,8 +30,9 @@ class MaskSettings(BaseModel):
         Of "image+mask": where the mask cannot be made, see the image alone, and say so. The network is then also
         trained without its mask channels.
     first_pass : str
-        Of `bone` in MR: folder of an image-only model that gives the coarse bones; it must not have been trained on
-        the cases. "" where there is none. In a bundle it is the folder `first_pass` inside.
+        Of `bone` in MR: folder of a model that gives the coarse bones from the image, or the image and the skin; it
+        must not have been trained on the cases. "" where there is none. In a bundle it is the folder `first_pass`
+        inside.
     allow_oracle : bool
         The source `oracle` is made from the truth; without this it is refused.
     """

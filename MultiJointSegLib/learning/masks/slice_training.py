@@ -18,6 +18,7 @@ from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.learning.augmentation import AugmentationSettings, deform, shade
 from MultiJointSegLib.learning.losses import segmentation_loss
 from MultiJointSegLib.learning.masks.settings import IMAGE_CHANNELS
+from MultiJointSegLib.learning.masks.variation import vary_positions
 from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import Progress, SilentProgress
 
@@ -57,6 +58,8 @@ class FitSettings:
         How many of the channels are the image's.
     seed : int
         Of the draws of slices and of their random changes.
+    vary_masks : bool
+        Change the mask's coordinates at random (`variation.vary_positions`).
     """
 
     steps: int = 350
@@ -65,6 +68,7 @@ class FitSettings:
     pixel_mm: float = 5.5
     image_channels: int = 3
     seed: int = 1
+    vary_masks: bool = True
 
 
 def square_size(stacks: Sequence[SliceStack]) -> int:
@@ -111,6 +115,7 @@ def fit(
     (joint,) = network.joints
     size = square_size(stacks)
     generator = torch.Generator().manual_seed(settings.seed)
+    of_masks = torch.Generator().manual_seed(settings.seed)  # its own, so that every arm draws the same otherwise
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
     augmentation = AugmentationSettings()
     shown = [np.asarray(stack.target.any(axis=(1, 2))) for stack in stacks]
@@ -128,8 +133,10 @@ def fit(
         own = settings.image_channels
         shown_image = images[:, :own] if own else torch.zeros(settings.batch, IMAGE_CHANNELS, size, size)
         shaded = shade(shown_image, augmentation, generator)  # without an image too, so that every arm draws the same
-        if own:
-            images = torch.cat([shaded, images[:, own:]], dim=1)
+        masks = images[:, own:]
+        if settings.vary_masks:
+            masks = vary_positions(masks, augmentation, of_masks)
+        images = torch.cat([shaded, masks], dim=1) if own else masks
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(images, joint)
         loss = segmentation_loss(logits.float(), classes)

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,21 @@ def test_a_model_on_a_manifest(some_knees, a_truth_segmenter) -> None:
     assert found.comparisons == []
     with pytest.raises(Exception, match="'case0' cannot be segmented: The images show none"):
         cases_from_model(manifest.examinations[:1], a_truth_segmenter(refuse=True), folder)
+
+
+def test_a_model_is_told_the_side_that_the_manifest_states(some_knees, a_truth_segmenter) -> None:
+    manifest = read_dataset(some_knees / "knees.json", check_images=False)
+    seen = []
+    real = a_truth_segmenter()
+
+    class Watching:
+        def segment(self, volume, **options):
+            seen.append(volume.metadata.get("laterality"))
+            return real.segment(volume, **options)
+
+    sides = [replace(e, side=side) for e, side in zip(manifest.examinations, ("left", "right", "both"), strict=False)]
+    cases_from_model(sides, Watching(), some_knees / "predicted")
+    assert seen == ["L", "R", None]
 
 
 def test_cancel_and_nothing_to_score(some_knees, a_small_knee) -> None:

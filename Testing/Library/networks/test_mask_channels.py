@@ -45,6 +45,43 @@ def test_an_untrained_network_starts_as_that_of_the_image_and_learns_to_use_the_
         assert first.weight.grad[:, 3:].abs().max() > 0
 
 
+def test_joined_at_the_output_the_mask_adds_to_the_answer_of_the_image():
+    plain, both = network(), network(mask_channels=6, mask_fusion="output")
+    own = both.state_dict()
+    both.load_state_dict(own | plain.state_dict())  # the image's part has the same names and shapes
+    image, mask = torch.rand(2, 3, 32, 32), torch.rand(2, 6, 32, 32)
+    seen = torch.cat([image, mask], 1)
+    with torch.no_grad():
+        untrained = both(seen, "knee")
+        assert torch.equal(untrained, plain(image, "knee"))
+        for parameter in both.position.heads["knee"].parameters():
+            torch.nn.init.normal_(parameter)
+        added = both(seen, "knee") - untrained
+        assert added.abs().max() > 0.1
+        # One pixel of the mask matters at that pixel alone.
+        seen[:, 3:, 5, 7] += 1
+        changed = (both(seen, "knee") - untrained - added).abs().amax((0, 1)) > 1e-4
+        assert changed.nonzero().tolist() == [[5, 7]]
+        assert torch.equal(both.detect(seen), both.detect(image))
+    again = SharedUNet.from_config(both.config())
+    again.load_state_dict(both.state_dict())
+    assert again.input_channels == 9 and torch.equal(again.eval()(seen, "knee"), both(seen, "knee"))
+
+
+def test_joined_at_the_output_with_one_output_layer_for_all_joints():
+    torch.manual_seed(0)
+    both = SharedUNet(
+        {"knee": 4, "ankle": 3}, (8, 8, 8, 8, 8), backbone="unet", domain_norm=False, domain_output=False,
+        mask_channels=1, mask_fusion="output",
+    )  # fmt: skip
+    images = {key: torch.rand(2, 4, 32, 32) for key in ("knee", "ankle")}
+    levels = both.features_of(images)
+    both.loss_logits(levels["ankle"], "ankle").square().mean().backward()
+    assert both.loss_logits(levels["knee"], "knee").shape == (2, 8, 32, 32)
+    assert both.position.heads["union"].weight.grad.abs().max() > 0
+    assert both.eval()(images["ankle"], "ankle").shape == (2, 4, 32, 32)
+
+
 def test_the_answer_changes_with_image_and_mask_but_the_detection_only_with_the_image():
     both = network(mask_channels=2)
     torch.nn.init.normal_(both.encoder.levels[0].first.weight)
@@ -81,5 +118,8 @@ def test_config_round_trip_and_refusals():
     both = network(mask_channels=6)
     assert both.config()["mask_channels"] == 6 and "sees_image" not in both.config()
     assert SharedUNet.from_config(both.config()).input_channels == 9
+    assert "mask_fusion" not in both.config()
+    with pytest.raises(ValueError, match="cannot meet at the 'middle'"):
+        network(mask_channels=1, mask_fusion="middle")
     with pytest.raises(ValueError, match="an image, a mask, or both"):
         network(sees_image=False)
