@@ -22,6 +22,9 @@ _END_NOISE_TIMES = 2.0
 _END_BINS = 2
 """A circle bends toward what it is fitted to; so the ends of an arc are judged by the circle of the rest of it."""
 _ROUNDS = 5
+_UNEVEN_SHARE = 0.004
+"""Of the radius: where the averages have a larger standard error, the circular part cannot be told from others (on
+phantoms whose outlines waver as drawn by hand, radii were then off by up to a third), and no error is honest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +58,9 @@ def round_arc(flat_mm: np.ndarray, along_mm: np.ndarray) -> RoundArc:
     """Find the widest part of a profile that is circular, and the circle nearest to it.
 
     The profile is averaged over every 5 degrees. Of all its connected parts of at least 45 degrees whose averages lie
-    within 0.5 % of the radius (or 2.5 times their standard error) of one circle, the widest is taken. It then ends where
-    the profile leaves the circle of its inner part by 0.4 % (or 2 standard errors), less 5 degrees: where a dome goes
-    over into what surrounds it, few tenths of a millimeter at the ends would move the radius by as much.
+    within 0.5 % of the radius (or 2.5 times their standard error) of one circle, the widest is taken. It then ends
+    where the profile leaves the circle of its inner part by 0.4 % (or 2 standard errors), less 5 degrees: where a dome
+    goes over into what surrounds it, few tenths of a millimeter at the ends would move the radius by as much.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def round_arc(flat_mm: np.ndarray, along_mm: np.ndarray) -> RoundArc:
     Raises
     ------
     LandmarkMissing
-        If no part of that width is circular.
+        If no part of that width is circular, or the surface is too uneven to tell.
     """
     center = np.zeros(2)
     arc: RoundArc | None = None
@@ -110,6 +113,12 @@ def _widest(flat: np.ndarray, along: np.ndarray, origin: np.ndarray) -> RoundArc
         raise LandmarkMissing(
             f"No part of the profile of at least {_NARROWEST_DEG:.0f} degrees is circular to "
             f"{100 * _ROUND_SHARE:.1f} % of its radius."
+        )
+    radius = float(_circle(angles[best[2]], radii[best[2]])[0][0])
+    if noise > _UNEVEN_SHARE * radius:
+        raise LandmarkMissing(
+            f"The surface is too uneven: its outline is known to {noise:.2f} mm, needed are "
+            f"{_UNEVEN_SHARE * radius:.2f} mm."
         )
     part = _ends(angles, radii, number, best[2], noise, fewest)
     solution, misfit = _circle(angles[part], radii[part])
