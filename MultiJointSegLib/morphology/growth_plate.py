@@ -19,11 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.sparse import csr_array
 
 from MultiJointSegLib.anatomy import catalog
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.imaging.volume import Volume
+from MultiJointSegLib.morphology.bone_lines import BESIDE_MM, LINE_STEP_MM, BoneLines, bone_lines
 from MultiJointSegLib.morphology.frames import Definition, Found, LandmarkMissing, unit
 from MultiJointSegLib.morphology.measurement import Measurement, line, plane
 
@@ -38,13 +39,11 @@ OPEN_FROM, CLOSED_BELOW = 0.13, 0.10
 """Contrast of a plate over that of the marrow, mean over the plane; between both it is not said which."""
 _COARSEST_MM, _COARSEST_FOR_CLOSED_MM = 4.5, 2.0
 """Of the image along the bone: a plate is 1 to 3 mm thick."""
-_STEP_MM, _LINE_STEP_MM, _BESIDE_MM, _FOLLOW_MM = 1.5, 0.5, 3.0, 3.5
-_DEPTH_MM = 2.5
-"""Cortex, and what the mask's edge takes in, is left out."""
+_FOLLOW_MM = 3.5
 _TILTS = np.arange(-0.4, 0.41, 0.1)
 _WAVES_MM = 1.0
 """What the waves of a plate add to the error of its plane; from the errors on phantoms."""
-_LEAST_SHARE, _LEAST_VIEW, _LARGEST_SPREAD, _FEWEST_LINES = 0.35, 0.5, 0.6, 25
+_LEAST_SHARE, _LARGEST_SPREAD, _FEWEST_LINES = 0.35, 0.6, 25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,19 +74,6 @@ class GrowthPlate:
     normal: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lines:
-    """Lines along a bone: `x`, `y` (n,) across it in mm, signal and depth in the bone (n, steps) from the joint on."""
-
-    x: np.ndarray
-    y: np.ndarray
-    signal: np.ndarray
-    inside: np.ndarray
-    origin_mm: np.ndarray
-    axes: np.ndarray
-    """Rows: both directions across the bone, and along it away from the joint."""
-
-
 def find_growth_plate(image: Volume, labels: Volume, bone: Bone, neighbor: Bone) -> GrowthPlate:
     """Look for the growth plate of a long bone at its joint with another.
 
@@ -105,7 +91,7 @@ def find_growth_plate(image: Volume, labels: Volume, bone: Bone, neighbor: Bone)
     GrowthPlate
     """
     try:
-        lines, coarse_mm = _lines(image, labels, bone, neighbor)
+        lines, coarse_mm = bone_lines(image, labels, bone, neighbor)
         if coarse_mm > _COARSEST_MM:
             raise LandmarkMissing(
                 f"Along the {bone.name.lower()} the image resolves {coarse_mm:.1f} mm only, at most {_COARSEST_MM} mm "
@@ -116,62 +102,14 @@ def find_growth_plate(image: Volume, labels: Volume, bone: Bone, neighbor: Bone)
         return GrowthPlate("not assessable", str(missing))
 
 
-def _lines(image: Volume, labels: Volume, bone: Bone, neighbor: Bone) -> tuple[_Lines, float]:
-    """Image and depth along lines in the bone's end at the joint, and the image's resolution along them in mm."""
-    points, others = (
-        labels.geometry.index_to_point(np.argwhere(labels.array == b.label)[:, ::-1].astype(float))
-        for b in (bone, neighbor)
-    )
-    if len(points) < 100 or not len(others):
-        raise LandmarkMissing(f"{bone.name} and {neighbor.name.lower()} must be segmented for this.")
-    some = points[:: max(1, len(points) // 20000)]
-    gap, _ = cKDTree(others[:: max(1, len(others) // 20000)]).query(some)
-    offset = some - some[gap <= np.quantile(gap, 0.05)].mean(axis=0)
-    away = np.linalg.norm(offset, axis=1)
-    along = unit(offset[away >= np.quantile(away, 0.9)].mean(axis=0))
-    height = points @ along
-    low = float(np.quantile(height, 0.002))
-    voxel_mm3 = labels.geometry.voxel_volume_mm3
-    sections = np.histogram(height - low, np.arange(0.0, 80.0, 4.0))[0] * voxel_mm3 / 4.0
-    scale = float(np.sqrt(sections.max()))
-    reach = min(scale, float(height.max()) - low - _BESIDE_MM)
-    if reach < _LEAST_VIEW * scale:
-        raise LandmarkMissing(f"Only {height.max() - low:.0f} mm of the {bone.name.lower()} are in view.")
-    first = unit(np.cross(along, np.eye(3)[np.argmin(np.abs(along))]))
-    axes = np.stack([first, np.cross(along, first), along])
-    middle = points[height - low < scale].mean(axis=0)
-    origin = middle + (low - middle @ along) * along
-    across = np.arange(-0.75 * scale, 0.75 * scale, _STEP_MM)
-    grid = np.stack(np.meshgrid(across, across, np.arange(0.0, reach, _LINE_STEP_MM), indexing="ij"), axis=-1)
-    places = (origin + grid @ axes).reshape(-1, 3)
-    spacing = np.asarray(labels.geometry.spacing_mm)
-    depth = ndimage.distance_transform_edt(labels.array == bone.label, sampling=spacing[::-1]).astype(np.float32)
-    inside = _sampled(depth, labels, places).reshape(grid.shape[:3]) > _DEPTH_MM
-    if inside.sum() < 200:
-        raise LandmarkMissing(f"The {bone.name.lower()} is too thin to look inside.")
-    signal = _sampled(image.array.astype(np.float32), image, places).reshape(grid.shape[:3])
-    weight = inside.astype(np.float32)
-    blur = (1.5 / _STEP_MM, 1.5 / _STEP_MM, 0.4 / _LINE_STEP_MM)
-    smooth = ndimage.gaussian_filter(signal * weight, blur) / np.maximum(ndimage.gaussian_filter(weight, blur), 0.05)
-    used = inside.any(axis=-1)
-    slices = np.asarray(image.geometry.direction).T @ along * image.geometry.spacing_mm
-    made = _Lines(grid[..., 0, 0][used], grid[..., 0, 1][used], smooth[used], inside[used], origin, axes)
-    return made, float(np.linalg.norm(slices))
-
-
-def _sampled(array: np.ndarray, volume: Volume, places_mm: np.ndarray) -> np.ndarray:
-    index = volume.geometry.point_to_index(places_mm)[:, ::-1].T
-    return np.asarray(ndimage.map_coordinates(array, index, order=1, mode="constant", cval=0.0))
-
-
-def _assessed(lines: _Lines, coarse_mm: float, bone: Bone) -> GrowthPlate:
+def _assessed(lines: BoneLines, coarse_mm: float, bone: Bone) -> GrowthPlate:
     values = lines.signal[lines.inside]
     marrow = float(np.median(values))
     spread = 1.4826 * float(np.median(np.abs(values - marrow)))
     if not marrow > 0 or spread > _LARGEST_SPREAD * marrow:
         raise LandmarkMissing(f"The marrow of the {bone.name.lower()} is too dark or uneven in this image.")
     best: tuple[float, np.ndarray, np.ndarray] | None = None
-    beside = round(_BESIDE_MM / _LINE_STEP_MM)
+    beside = round(BESIDE_MM / LINE_STEP_MM)
     usable = np.zeros_like(lines.inside)
     usable[:, beside:-beside] = (
         lines.inside[:, beside:-beside] & lines.inside[:, : -2 * beside] & lines.inside[:, 2 * beside :]
@@ -203,40 +141,51 @@ def _assessed(lines: _Lines, coarse_mm: float, bone: Bone) -> GrowthPlate:
     return _located(lines, contrast, usable, level, score, coarse_mm)
 
 
-def _best_plane(lines: _Lines, contrast: np.ndarray, usable: np.ndarray) -> tuple[float, np.ndarray] | None:
+def _best_plane(lines: BoneLines, contrast: np.ndarray, usable: np.ndarray) -> tuple[float, np.ndarray] | None:
     """Greatest mean contrast of a plane across the bone, and its level (n,) on each line, in steps."""
     # A plate undulates: what counts is the greatest contrast within 1.5 mm.
-    near = ndimage.maximum_filter1d(contrast, 7, axis=1)
-    rows, count = np.arange(len(lines.x)), contrast.shape[1]
+    near = np.where(usable, ndimage.maximum_filter1d(contrast, 7, axis=1), 0.0)
+    count = contrast.shape[1]
+    needed = max(_LEAST_SHARE * len(lines.x), _FEWEST_LINES)
     best: tuple[float, np.ndarray] | None = None
     for a in _TILTS:
         for b in _TILTS:
-            shift = np.rint((a * lines.x + b * lines.y) / _LINE_STEP_MM).astype(int)
-            for middle in range(count):
-                level = middle + shift
-                inside = (level >= 0) & (level < count)
-                held = np.where(inside, level, 0)
-                inside &= usable[rows, held]
-                if inside.sum() < max(_LEAST_SHARE * len(rows), _FEWEST_LINES):
-                    continue
-                mean = float(near[rows, held][inside].mean())
-                if best is None or mean > best[0]:
-                    best = (mean, np.clip(level, 0, count - 1))
+            shift = np.rint((a * lines.x + b * lines.y) / LINE_STEP_MM).astype(int)
+            total, lines_in = (_along_plane(values, shift) for values in (near, usable))
+            mean = np.where(lines_in >= needed, total / np.maximum(lines_in, 1), -1.0)
+            middle = int(mean.argmax())
+            if mean[middle] >= 0 and (best is None or mean[middle] > best[0]):
+                best = (float(mean[middle]), np.clip(middle + shift, 0, count - 1))
     return best
 
 
+def _along_plane(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Sum over the lines of ``values[line, step + shift[line]]``, by step; what lies outside adds nothing."""
+    count = values.shape[1]
+    low = int(shift.min())
+    # Lines of the same shift are added first, so that only their sums are moved.
+    kinds = int(shift.max()) - low + 1
+    member = csr_array((np.ones(len(shift)), (shift - low, np.arange(len(shift)))), shape=(kinds, len(shift)))
+    sums = np.pad(member @ values.astype(np.float64), ((0, 0), (count, count)))
+    total = np.zeros(count)
+    for kind, row in enumerate(sums):
+        begin = count + max(-count, min(count, kind + low))
+        total += row[begin : begin + count]
+    return total
+
+
 def _located(
-    lines: _Lines, contrast: np.ndarray, usable: np.ndarray, level: np.ndarray, score: float, coarse_mm: float
+    lines: BoneLines, contrast: np.ndarray, usable: np.ndarray, level: np.ndarray, score: float, coarse_mm: float
 ) -> GrowthPlate:
     """Plane nearest to where the sheet lies on each line."""
-    follow = round(_FOLLOW_MM / _LINE_STEP_MM)
+    follow = round(_FOLLOW_MM / LINE_STEP_MM)
     steps = np.arange(contrast.shape[1])
     window = (np.abs(steps - level[:, None]) <= follow) & usable
     seen = np.where(window, contrast, -1.0)
     at = seen.argmax(axis=1)
     strength = seen.max(axis=1)
     kept = strength > 0.5 * float(np.median(strength[strength > 0]))
-    x, y, h = lines.x[kept], lines.y[kept], at[kept] * _LINE_STEP_MM
+    x, y, h = lines.x[kept], lines.y[kept], at[kept] * LINE_STEP_MM
     design = np.column_stack([np.ones(len(x)), x, y])
     weight = np.ones(len(x))
     for _ in range(5):
