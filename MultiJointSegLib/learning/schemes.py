@@ -260,7 +260,7 @@ def start_from_joint(network: SharedUNet, weights: Mapping[str, Tensor]) -> list
             f"Only a network of one joint starts from another joint's; this one has {len(network.joints)}."
         )
     own = network.state_dict()
-    names = [name for name in own if not name.startswith("heads.")]
+    names = [name for name in own if not name.startswith(("heads.", "position.heads."))]
     unfit = [name for name in names if name not in weights or weights[name].shape != own[name].shape]
     if unfit:
         raise InputError(

@@ -39,6 +39,7 @@ class Experiment:
         *,
         fusions: Sequence[str] = ("output",),
         first_pass: str = "skin",
+        raw: bool = False,
         keep: int | None = None,
     ) -> None:
         self.task = task
@@ -46,6 +47,7 @@ class Experiment:
         self.encoding = encoding
         self.fusions = tuple(fusions)
         self.first_pass = first_pass  # what the first pass sees: the "image", or "skin": image and skin
+        self.raw = raw
         self.keep = keep  # number of cases whose answers are kept for pictures
         self.rows: list[dict] = []
         self.seconds: dict[str, float] = {}
@@ -182,6 +184,8 @@ class Experiment:
 
     def cleaned(self, labels: Volume) -> Volume:
         """What the product makes of the classes: bones in one piece, gaps closed."""
+        if self.raw:
+            return labels
         cleaned = clean_classes(
             labels.array,
             labels.spacing_mm[::-1],

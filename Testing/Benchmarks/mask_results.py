@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,35 @@ def write_results(stem: Path, about: dict, tasks: list[dict]) -> None:
     with atomic_write(stem.with_suffix(".md")) as temporary:
         temporary.write_text("\n\n".join(table(task) for task in tasks) + f"\n\n{NOTE}\n")
     _curves(stem.with_suffix(".png"), tasks)
+
+
+def merge(paths: Sequence[Path], stem: Path) -> dict:
+    """Write as one result what several runs with the same settings found, of other arms or numbers of cases.
+
+    Raises
+    ------
+    SystemExit
+        If the settings differ, or two runs hold the same arm at the same number of cases.
+    """
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    about = dict(results[0]["about"])
+    free = {"minutes", "core_minutes_of_training", "workers"}
+    for result in results[1:]:
+        other = [key for key in about if key not in free and result["about"].get(key) != about[key]]
+        if other:
+            raise SystemExit(f"The runs differ in {', '.join(other)} and cannot be merged.")
+        for key in ("minutes", "core_minutes_of_training"):
+            about[key] = round(about[key] + result["about"][key], 1)
+    tasks = []
+    for name in sorted({task["task"] for result in results for task in result["tasks"]}):
+        own = [task for result in results for task in result["tasks"] if task["task"] == name]
+        rows = [row for task in own for row in task["rows"]]
+        if len({(r["arm"], r["n"], r["draw"], r["case"], r["structure"]) for r in rows}) < len(rows):
+            raise SystemExit(f"Two runs of {name} hold the same arm at the same number of cases.")
+        rows.sort(key=lambda row: (row["draw"], row["n"]))
+        tasks.append(summarize(name, rows, {k: v for task in own for k, v in task["seconds"].items()}))
+    write_results(stem, about, tasks)
+    return about
 
 
 def table(task: dict) -> str:

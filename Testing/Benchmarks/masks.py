@@ -3,7 +3,7 @@
 ``python Testing/Benchmarks/masks.py hip_mr|knee|phantoms [--data FOLDER] [-o FOLDER] [--steps 900] [--draws 1]
 [--workers 2] [--cases 1 2 4 8 10] [--sources skin bone organ oracle] [--arms image mask image+mask]
 [--fusion output input] [--first-pass skin|image]
-[--judge test|held_back] [--pictures DIR]``
+[--judge test|held_back] [--raw] [--merge JSON ...] [--pictures DIR]``
 
 The defaults are for two cores. Draws differ in the order of the training cases and in all seeds; within a draw every
 arm sees the same training cases, the same slices in the same order with the same random changes, and starts from the
@@ -31,7 +31,7 @@ import torch
 from mask_cases import Task, hip_mr, knee_labels, phantoms
 from mask_experiment import Experiment
 from mask_pictures import write_pictures
-from mask_results import summarize, write_results
+from mask_results import merge, summarize, write_results
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Work:
     fusions: tuple[str, ...]
     first_pass: str
     judge: str
+    raw: bool
     pictures: Path | None
 
 
@@ -70,7 +71,9 @@ def run_work(work: Work) -> tuple[Work, str, int, list[dict], dict[str, float]]:
     if work.test:
         del task.test[work.test :]
     keep = max(work.counts) if work.pictures and work.draw == 0 else None
-    experiment = Experiment(task, work.steps, "position", fusions=work.fusions, first_pass=work.first_pass, keep=keep)
+    experiment = Experiment(
+        task, work.steps, "position", fusions=work.fusions, first_pass=work.first_pass, raw=work.raw, keep=keep
+    )
     experiment.run_draw(work.draw, list(work.counts), list(work.sources), list(work.arms), list(work.encodings))
     if work.pictures and keep is not None:
         write_pictures(experiment, work.pictures / task.name.replace(" ", "_"))
@@ -122,11 +125,18 @@ def main() -> None:
         default="test",
         help="held_back: three of the training cases, for choices that the test cases must not make",
     )
+    parser.add_argument("--raw", action="store_true", help="judge the answers as they are, not cleaned")
+    parser.add_argument("--merge", type=Path, nargs="+", help="run nothing: write these earlier results as one")
     parser.add_argument("--joints", nargs="+", default=["ankle", "knee", "shoulder"], help="of the phantoms")
     parser.add_argument("--pixel-mm", type=float)
     parser.add_argument("--test", type=int, help="only so many test cases, to try it out")
     parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
+    ending = "_held_back" if arguments.judge == "held_back" else ""
+    stem = arguments.output / f"masks_{arguments.task}{ending}"
+    if arguments.merge:
+        print(json.dumps(merge(arguments.merge, stem), indent=1))
+        return
     started = time.monotonic()
     pixel_mm, counts, sources, arms, encodings = DEFAULTS[arguments.task]
     if arguments.judge == "held_back":
@@ -150,13 +160,13 @@ def main() -> None:
             fusions=tuple(arguments.fusion),
             first_pass=arguments.first_pass,
             judge=arguments.judge,
+            raw=arguments.raw,
             pictures=arguments.pictures if max(group) == numbers[0] else None,
         )
         for joint in (arguments.joints if arguments.task == "phantoms" else [""])
         for draw in range(arguments.draws)
         for group in groups
     ]
-    ending = "_held_back" if arguments.judge == "held_back" else ""
     rows: dict[str, list[dict]] = {}
     seconds: dict[str, dict[str, float]] = {}
     tested: dict[str, int] = {}
@@ -174,6 +184,7 @@ def main() -> None:
                 "judge": arguments.judge,
                 "fusion": arguments.fusion,
                 "first_pass": arguments.first_pass,
+                "raw": arguments.raw,
                 "pixel_mm": work.pixel_mm,
                 "test_cases": tested,
                 "minutes": round((time.monotonic() - started) / 60, 1),
@@ -182,7 +193,7 @@ def main() -> None:
                 "torch": torch.__version__,
             }
             done = [summarize(task, rows[task], seconds[task]) for task in sorted(rows)]
-            write_results(arguments.output / f"masks_{arguments.task}{ending}", about, done)  # what there is by now
+            write_results(stem, about, done)  # what there is by now
     print(json.dumps(about, indent=1))
 
 

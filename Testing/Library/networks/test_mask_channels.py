@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from MultiJointSegLib.learning.schemes import start_from_joint
 from MultiJointSegLib.learning.train_shared import load_with_new_inputs
 from MultiJointSegLib.networks.efficientnet_lite import EfficientNetLite0Encoder
 from MultiJointSegLib.networks.shared_unet import SharedUNet
@@ -80,6 +81,16 @@ def test_joined_at_the_output_with_one_output_layer_for_all_joints():
     assert both.loss_logits(levels["knee"], "knee").shape == (2, 8, 32, 32)
     assert both.position.heads["union"].weight.grad.abs().max() > 0
     assert both.eval()(images["ankle"], "ankle").shape == (2, 4, 32, 32)
+
+
+def test_what_the_mask_tells_of_one_joint_starts_another_but_not_its_output():
+    knee = network(mask_channels=6, mask_fusion="output")
+    torch.nn.init.normal_(knee.position.heads["knee"].weight)
+    torch.manual_seed(1)
+    ankle = SharedUNet({"ankle": 3}, (8, 8, 8, 8, 8), backbone="unet", mask_channels=6, mask_fusion="output")
+    names = start_from_joint(ankle, knee.state_dict())
+    assert torch.equal(ankle.position.first.weight, knee.position.first.weight)
+    assert "position.heads.ankle.weight" not in names and not ankle.position.heads["ankle"].weight.any()
 
 
 def test_the_answer_changes_with_image_and_mask_but_the_detection_only_with_the_image():

@@ -25,12 +25,16 @@ from MultiJointSegLib.pipeline.run_export import export_run
 ABOUT = {"name": "masked", "version": "0.1.0", "license": "Apache-2.0", "card": "A test."}
 
 
-def bundle(folder, mode="image+mask", mask=None, joints=None, **options):
+def bundle(folder, mode="image+mask", mask=None, joints=None, fusion="input", **options):
     torch.manual_seed(0)
     channels = 6 if (mask or MaskSettings()).encoding == "position" else 1
     network = SharedUNet(
-        joints or {"knee": 4}, (8, 8, 8, 8, 8), backbone="unet", sees_image=mode != "mask", mask_channels=channels
-    )
+        joints or {"knee": 4}, (8, 8, 8, 8, 8), backbone="unet", sees_image=mode != "mask", mask_channels=channels,
+        mask_fusion=fusion,
+    )  # fmt: skip
+    if network.position is not None:
+        for head in network.position.heads.children():
+            torch.nn.init.normal_(head.weight)
     return save_bundle(folder, network, **ABOUT, input=mode, mask=mask or MaskSettings(), **options)
 
 
@@ -66,6 +70,7 @@ def test_a_configuration_becomes_a_model_that_makes_its_own_mask(tmp_path, a_sma
     made = export_run(trained.runs[0].folder, tmp_path / "bundle")
     assert (made.manifest.input, made.manifest.mask) == (mode, MaskSettings())
     assert made.network.input_channels == (9 if mode == "image+mask" else 6)
+    assert (made.network.position is not None) == (mode == "image+mask")
     result = Segmenter(made, runtime="torch").segment(a_small_knee[0], joint="knee")
     assert result.input_mask.source == "skin" and result.input_mask.volume.geometry.same_grid(result.labels.geometry)
     body = a_small_knee[0].array > 100
@@ -74,9 +79,10 @@ def test_a_configuration_becomes_a_model_that_makes_its_own_mask(tmp_path, a_sma
 
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
-def test_every_runtime_takes_the_mask(tmp_path, knee, runtime):
+@pytest.mark.parametrize("fusion", ["input", "output"])
+def test_every_runtime_takes_the_mask(tmp_path, knee, runtime, fusion):
     pytest.importorskip(runtime)
-    model = bundle(tmp_path / "model")
+    model = bundle(tmp_path / "model", fusion=fusion)
     result = Segmenter(model, runtime=runtime, tta="flip").segment(knee, joint="knee")
     assert result.device.runtime == runtime and result.input_mask is not None
     assert result.detection.scores  # judged by the image
