@@ -36,6 +36,8 @@ class Bone:
         SNOMED CT concept of the bone (segmented property type of a DICOM segmentation).
     paired : bool
         Whether there is a left and a right one, so that a side (`laterality`) makes sense.
+    in_parts : bool
+        Whether thick slices or the edge of the field of view part it, so that large parts of it are seen apart.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Bone:
     color: tuple[int, int, int]
     code: Code
     paired: bool
+    in_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ class Joint:
     def labels(self) -> tuple[int, ...]:
         """Label-map value of each bone, in class order."""
         return tuple(b.label for b in self.bones)
+
+    @property
+    def classes_in_parts(self) -> frozenset[int]:
+        """Classes of the bones that are seen in parts, see `Bone.in_parts`."""
+        return frozenset(n for n, b in enumerate(self.bones, start=1) if b.in_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,9 @@ def _catalog() -> _Catalog:
         return Code(scheme, entry["code"], entry["meaning"])
 
     bones = {
-        k: Bone(k, b["name"], int(b["label"]), tuple(b["color"]), code(b), bool(b["paired"]))
+        k: Bone(
+            k, b["name"], int(b["label"]), tuple(b["color"]), code(b), bool(b["paired"]), bool(b.get("in_parts", False))
+        )
         for k, b in data["bones"].items()
     }
     joints = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from MultiJointSegLib.surface import sides
+from MultiJointSegLib.surface import parts, sides
 
 _ALL_26_NEIGHBORS = np.ones((3, 3, 3), bool)
 
@@ -16,7 +16,9 @@ LEAST_SHARE = 0.1
 """Share of the largest piece that a nearby piece must have; smaller ones are mostly wrong."""
 
 
-def bone_pieces(mask: np.ndarray, spacing_mm: tuple[float, float, float], *, both_sides: bool = False) -> np.ndarray:
+def bone_pieces(
+    mask: np.ndarray, spacing_mm: tuple[float, float, float], *, both_sides: bool = False, in_parts: bool = False
+) -> np.ndarray:
     """The largest piece of a bone with the large pieces close to it, joined where a closing joins them.
 
     Parameters
@@ -27,6 +29,8 @@ def bone_pieces(mask: np.ndarray, spacing_mm: tuple[float, float, float], *, bot
         Voxel spacing along (k, j, i).
     both_sides : bool
         Keep the other side's bone too, if it is there.
+    in_parts : bool
+        Keep parts that `surface.parts` takes for parts of one bone, without a bridge to them.
 
     Returns
     -------
@@ -37,7 +41,8 @@ def bone_pieces(mask: np.ndarray, spacing_mm: tuple[float, float, float], *, bot
     -----
     Boutillon et al. 2022 (DOI 10.1016/j.media.2022.102556) keep the largest component alone. A thin bone in thick
     slices, as the scapula's blade, is often broken where one slice is missed; the part beyond, up to half of the
-    bone, is kept here.
+    bone, is kept here. Parts farther away are kept of bones for which the catalog says so: where the blade leaves the
+    field of view, it and the bone's processes are seen apart.
     """
     components, number = ndimage.label(mask, _ALL_26_NEIGHBORS)
     if number <= 1:
@@ -57,6 +62,8 @@ def bone_pieces(mask: np.ndarray, spacing_mm: tuple[float, float, float], *, bot
         if other is not None:
             left.remove(other)
             kept = kept | _with_nearby(components == other, components, left, spacing_mm)
+    if in_parts:
+        kept = kept | np.isin(components, parts.parts_of_bone(components, spacing_mm))
     return kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ def clean_classes(
     count: int,
     closing_radius_mm: float,
     both_sides: bool = False,
+    in_parts: Collection[int] = (),
 ) -> CleanedClasses:
     """Keep the largest component of each class with the large ones near it, close gaps and fill holes.
 
@@ -55,6 +57,8 @@ def clean_classes(
         Radius of the closing ball; 0 for none.
     both_sides : bool
         Keep the other side's bone as well (see `bone_pieces`).
+    in_parts : collection of int
+        Classes of bones that are seen in parts (see `bone_pieces`).
 
     Returns
     -------
@@ -63,11 +67,10 @@ def clean_classes(
     Notes
     -----
     Components are 26-connected, so that a thin plate such as the scapula's blade stays in one piece. Gaps, also those
-    between the pieces that are kept, and holes
-    are filled from the background only: a bone never takes voxels of another, and what two bones claim stays
-    background, so that the order of the classes does not matter. The largest component, then closing with a ball,
-    follows Boutillon et al. 2022, DOI 10.1016/j.media.2022.102556; the pieces near it, and the radius in millimeters
-    for voxels that are not cubes, are our own choice.
+    between the pieces that are kept, and holes are filled from the background only: a bone never takes voxels of
+    another, and what two bones claim stays background, so that the order of the classes does not matter. The largest
+    component, then closing with a ball, follows Boutillon et al. 2022, DOI 10.1016/j.media.2022.102556; the pieces near
+    it, and the radius in millimeters for voxels that are not cubes, are our own choice.
     """
     largest, removed = np.zeros_like(classes), {}
     boxes: dict[int, Box] = {}
@@ -77,7 +80,7 @@ def clean_classes(
         if box is None:
             continue
         mask = classes[box] == index
-        kept = bone_pieces(mask, spacing_mm, both_sides=both_sides)
+        kept = bone_pieces(mask, spacing_mm, both_sides=both_sides, in_parts=index in in_parts)
         removed[index] = int(np.count_nonzero(mask & ~kept))
         largest[box][kept & mask] = index
         tight = ndimage.find_objects(kept.view(np.uint8))[0]

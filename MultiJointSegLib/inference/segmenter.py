@@ -169,6 +169,7 @@ class Segmenter:
                 count=len(bones),
                 closing_radius_mm=radius,
                 both_sides=anatomy.joint(key).both_sides,
+                in_parts=anatomy.joint(key).classes_in_parts,
             )
         with _timed(timings, "evidence"):
             evidence = gather_evidence(cleaned, bones, stack, slices.grid, ProgressSpan(progress, 0.92, 1.0))

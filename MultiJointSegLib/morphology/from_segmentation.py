@@ -15,9 +15,10 @@ from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 from MultiJointSegLib.surface.extraction import bone_surfaces
 from MultiJointSegLib.surface.masks import bounding_box
 from MultiJointSegLib.surface.mesh import Surface
+from MultiJointSegLib.surface.parts import parts_of_bone
 
 _SECOND_BODY = 0.25
-"""A second separate body of at least this share of the largest one is another bone, not an island."""
+"""A separate body of at least this share of the largest one is another bone, or a part seen apart, not an island."""
 
 _FEWEST_VOXELS = 8
 
@@ -99,21 +100,24 @@ def check_bodies(labels: Volume, joint: Joint) -> None:
     ------
     InputError
         If a bone of the joint has fewer than 8 connected voxels, or a second separate body of at least a quarter of the
-        largest one.
+        largest one that is no part of the same bone (see `surface.parts`).
     """
     for bone in joint.bones:
         inside = labels.array == bone.label
         box = bounding_box(inside)
         if box is None:
             continue
-        parts, count = ndimage.label(inside[box])
+        parts, _ = ndimage.label(inside[box])
         sizes = np.sort(np.bincount(parts.ravel())[1:])[::-1]
         if sizes[0] < _FEWEST_VOXELS:
             raise InputError(
                 f"The {bone.name.lower()} (label {bone.label}) has only {sizes.sum()} voxels; at least "
                 f"{_FEWEST_VOXELS} connected ones are needed. Complete or erase it."
             )
-        if count > 1 and sizes[1] >= _SECOND_BODY * sizes[0]:
+        bodies = int(np.count_nonzero(sizes >= _SECOND_BODY * sizes[0]))
+        if bodies > 1 and bone.in_parts:
+            bodies -= len(parts_of_bone(parts, labels.spacing_mm[::-1])) - 1
+        if bodies > 1:
             volumes = sizes[:2] * labels.geometry.voxel_volume_mm3
             raise InputError(
                 f"The {bone.name.lower()} (label {bone.label}) consists of two separate bodies of {volumes[0]:.0f} and "

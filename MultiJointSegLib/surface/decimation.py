@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
+from vtkmodules.vtkFiltersCore import vtkBinnedDecimation, vtkQuadricDecimation
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.surface.distance import signed_distance_mm
@@ -72,3 +72,31 @@ def decimated(surface: Surface, maximum_deviation_mm: float) -> Decimated:
         if found <= maximum_deviation_mm:
             return Decimated(lighter, found)
     return Decimated(surface, 0.0)
+
+
+def simplified_for_pictures(surface: Surface, cell_mm: float) -> Surface:
+    """A lighter surface to look at: the points in each cell of a cubic grid become one, their mean.
+
+    Parameters
+    ----------
+    surface : Surface
+        LPS mm; orientation of the triangles is kept.
+    cell_mm : float
+        Side of the cells, about two pixels of the picture.
+
+    Returns
+    -------
+    Surface
+        It may touch itself and is not to be measured. The surface itself where it has fewer triangles.
+    """
+    if not len(surface.triangles):
+        return surface
+    extent = np.ptp(surface.points_mm, axis=0)
+    bins = vtkBinnedDecimation()
+    bins.SetInputData(to_polydata(surface))
+    bins.SetPointGenerationModeToBinAverages()
+    bins.AutoAdjustNumberOfDivisionsOff()
+    bins.SetNumberOfDivisions(*(max(1, int(np.ceil(length / cell_mm))) for length in extent))
+    bins.Update()
+    lighter = from_polydata(bins.GetOutput())
+    return lighter if 0 < len(lighter.triangles) < len(surface.triangles) else surface

@@ -17,6 +17,7 @@ from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.progress import Progress, SilentProgress
 from MultiJointSegLib.surface.masks import bounding_box, well_composed
 from MultiJointSegLib.surface.mesh import Surface, from_polydata
+from MultiJointSegLib.surface.parts import LEAST_SHARE
 from MultiJointSegLib.surface.shape_interpolation import interpolate_slices
 from MultiJointSegLib.surface.sides import joined_surfaces, split_sides
 from MultiJointSegLib.surface.smoothing import (
@@ -38,7 +39,7 @@ _THICK_SLICE_MESH_MM = 1.0
 _SMALLEST_LEVEL = 0.01
 """Levels closer to the surface than this share of a voxel are moved off it: they would make degenerate triangles."""
 
-Keep = Literal["largest", "all"]
+Keep = Literal["largest", "parts", "all"]
 
 
 def _image(array: np.ndarray) -> vtkImageData:
@@ -77,8 +78,8 @@ def _finish(
     surface: Surface, geometry: Geometry, corner_ijk: np.ndarray, keep: Keep, pass_band: float, quads: bool
 ) -> Surface:
     """Clean, smooth and place a mesh given in voxels from the voxel `corner_ijk` of the grid."""
-    if keep == "largest":
-        surface = largest_part(surface)
+    if keep != "all":
+        surface = largest_part(surface, LEAST_SHARE if keep == "parts" else None)
     volume = abs(surface.volume_mm3) * geometry.voxel_volume_mm3
     if pass_band > 0:
         surface = windowed_sinc(surface, pass_band=pass_band, quads=quads)
@@ -155,8 +156,8 @@ def surface_from_mask(mask: Volume, *, keep: Keep = "largest", pass_band: float 
     ----------
     mask : Volume
         Array (k, j, i), nonzero inside, any grid: oblique, mirrored, any order of axes.
-    keep : "largest" or "all"
-        Largest connected part, or everything including cavities.
+    keep : "largest", "parts" or "all"
+        Largest connected part, with others of `parts.LEAST_SHARE` of its volume, or everything including cavities.
     pass_band : float
         Of the windowed sinc filter; 0 for no smoothing.
 
@@ -276,11 +277,12 @@ def bone_surfaces(
         part = None if probability is None else _mask_on_box(mask, probability.geometry)
         whole = mask if part is None else part
         sides = split_sides(whole) if bone.paired else [whole]
+        keep: Keep = "parts" if bone.in_parts else "largest"
         surfaces[bone.key] = joined_surfaces(
             [
-                surface_from_mask(side)
+                surface_from_mask(side, keep=keep)
                 if probability is None or part is None
-                else surface_from_probability(probability, mask=side)
+                else surface_from_probability(probability, mask=side, keep=keep)
                 for side in sides
             ]
         )

@@ -81,8 +81,8 @@ def check_topology(surface: Surface) -> Topology:
     )
 
 
-def largest_part(surface: Surface) -> Surface:
-    """The connected component that encloses the largest volume.
+def largest_part(surface: Surface, least_share: float | None = None) -> Surface:
+    """The connected component that encloses the largest volume, and others of at least a share of it, if one is given.
 
     The wall of a cavity encloses a negative volume, so cavities are filled by this and islands fall away.
     """
@@ -92,7 +92,9 @@ def largest_part(surface: Surface) -> Surface:
     a, b, c = np.moveaxis((surface.points_mm - surface.points_mm.mean(axis=0))[surface.triangles], 1, 0)
     part_of_triangle = label[surface.triangles[:, 0]]
     volume = np.bincount(part_of_triangle, np.einsum("ij,ij->i", a, np.cross(b, c)), minlength=parts)
-    chosen = int(np.argmax(volume))
-    keep = label == chosen
+    chosen = np.arange(parts) == np.argmax(volume)
+    if least_share is not None:
+        chosen |= volume >= least_share * volume.max()
+    keep = chosen[label]
     number = np.cumsum(keep) - 1
-    return Surface(surface.points_mm[keep], number[surface.triangles[part_of_triangle == chosen]])
+    return Surface(surface.points_mm[keep], number[surface.triangles[chosen[part_of_triangle]]])

@@ -253,6 +253,7 @@ def propose_labels(examination: Examination, judgment: Judgment, config: Learnin
         count=len(bones),
         closing_radius_mm=_CLOSING_MM,
         both_sides=anatomy.joint(examination.joint).both_sides,
+        in_parts=anatomy.joint(examination.joint).classes_in_parts,
     )
     labeled = {bone.key for bone in examination.bones}
     table = np.array([0, *(bone.label if bone.key in labeled else 0 for bone in bones)], np.uint8)

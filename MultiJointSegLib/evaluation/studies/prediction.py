@@ -60,5 +60,6 @@ def predict_labels(
         count=len(bones),
         closing_radius_mm=radius,
         both_sides=anatomy.joint(joint).both_sides,
+        in_parts=anatomy.joint(joint).classes_in_parts,
     )
     return label_volume(cleaned, bones, volume.geometry)

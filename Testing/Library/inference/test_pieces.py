@@ -130,3 +130,14 @@ def test_a_hip_keeps_both_sides_after_cleaning():
     mask = two_femurs()
     cleaned = clean_classes(mask.astype(np.uint8), ISO, count=1, closing_radius_mm=1.5, both_sides=True)
     np.testing.assert_array_equal(cleaned.classes == 1, mask)
+
+
+def test_parts_seen_apart_are_kept_where_the_bone_is_seen_in_parts():
+    near = ball((20, 20, 60), (10, 10, 8), 6) | ball((20, 20, 60), (10, 10, 34), 5)  # 15 mm apart
+    np.testing.assert_array_equal(bone_pieces(near, ISO), largest(near))
+    np.testing.assert_array_equal(bone_pieces(near, ISO, in_parts=True), near)
+    speck = largest(near) | ball((20, 20, 60), (10, 10, 34), 2)
+    np.testing.assert_array_equal(bone_pieces(speck, ISO, in_parts=True), largest(near))
+    classes = near.astype(np.uint8)
+    cleaned = clean_classes(classes, ISO, count=1, closing_radius_mm=0.0, in_parts={1})
+    np.testing.assert_array_equal(cleaned.classes, classes)
