@@ -9,7 +9,7 @@ LEAST_SHARE = 0.25
 WITHIN_MM = 25.0
 """A body is a part of a bone that is seen in parts (`anatomy.Bone.in_parts`) when it has this share of the largest
 body's voxels and comes this near to it or to another such part. In masks of 60 phantoms (seeds 1 000 000 to 1 000 019
-of each joint), bodies of the scapula of that size that were right lay up to 18 mm apart; wrong ones of any bone 44 mm."""
+of each joint), bodies of the scapula of that size that were right lay up to 18 mm apart; wrong ones of any bone, 44."""
 
 
 def parts_of_bone(components: np.ndarray, spacing_mm: tuple[float, float, float]) -> list[int]:
