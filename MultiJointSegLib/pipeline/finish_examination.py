@@ -80,57 +80,61 @@ def finish_examination(
     earlier = run.get("timings_s", {})
     assert isinstance(earlier, dict)
     with clock.stage("Making surfaces") as span:
+        from MultiJointSegLib.report.drawings import ReportDrawings
         from MultiJointSegLib.surface.extraction import bone_surfaces
 
         given = dict(surfaces or {})
         missing = [bone for bone in bones if bone.key not in given]
         made = given | bone_surfaces(segmentation.labels, missing, segmentation.probabilities, progress=span)
         surfaces = {bone.key: made[bone.key] for bone in bones if bone.key in made}
-    with clock.stage("Measuring"):
-        from MultiJointSegLib.morphology.label_check import side_conflict, swapped_labels
-        from MultiJointSegLib.morphology.measures import measure_surfaces
+        drawings = ReportDrawings(surfaces, side=side_of(volume))
+    with drawings:  # drawn by other processes meanwhile
+        with clock.stage("Measuring"):
+            from MultiJointSegLib.morphology.label_check import side_conflict, swapped_labels
+            from MultiJointSegLib.morphology.measures import measure_surfaces
 
-        joint, side = segmentation.joint.key, side_of(volume)
-        measurements = measure_surfaces(surfaces, joint=joint, labels=segmentation.labels, side=side, image=volume)
-        doubts = [s for s in (swapped_labels(surfaces, joint), side_conflict(surfaces, joint, side)) if s]
-    with clock.stage("Writing images and surfaces"):
-        from MultiJointSegLib.imaging.writing import write_volume
-        from MultiJointSegLib.pipeline.uncertainty_map import uncertainty_map
+            joint, side = segmentation.joint.key, side_of(volume)
+            measurements = measure_surfaces(surfaces, joint=joint, labels=segmentation.labels, side=side, image=volume)
+            drawings.begin_landmarks(measurements)
+            doubts = [s for s in (swapped_labels(surfaces, joint), side_conflict(surfaces, joint, side)) if s]
+        with clock.stage("Writing images and surfaces"):
+            from MultiJointSegLib.imaging.writing import write_volume
+            from MultiJointSegLib.pipeline.uncertainty_map import uncertainty_map
 
-        write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements, surface_format)
-        uncertainty = None
-        if segmentation.probabilities:
-            uncertainty = uncertainty_map(segmentation.labels, segmentation.probabilities)
-            write_volume(uncertainty, folder / names.UNCERTAINTY_NAME)
-    warnings = [*_reader_warnings(volume), *segmentation.warnings, *doubts]
-    with clock.stage("Writing the scene"):
-        so_far = round(sum((earlier | clock.timings_s).values()), 4)
-        scene = SceneContent(
-            labels=segmentation.labels,
-            bones=bones,
-            surfaces=surfaces,
-            measurements=measurements,
-            name=segmentation.joint.name,
-            side=side,
-            uncertainty=uncertainty,
-            run={**run, "warnings": list(warnings), "total_s": so_far},
-        )
-        warnings += write_scene(folder, scene_writer, volume, scene)
-    record = {**run, "timings_s": rounded(earlier | clock.timings_s), "warnings": warnings}
-    with clock.stage("Writing the report") as span:
-        from MultiJointSegLib.report.content import ReportContent
-        from MultiJointSegLib.report.page import write_report
+            write_tables_and_surfaces(folder, segmentation.labels, surfaces, measurements, surface_format)
+            uncertainty = None
+            if segmentation.probabilities:
+                uncertainty = uncertainty_map(segmentation.labels, segmentation.probabilities)
+                write_volume(uncertainty, folder / names.UNCERTAINTY_NAME)
+        warnings = [*_reader_warnings(volume), *segmentation.warnings, *doubts]
+        with clock.stage("Writing the scene"):
+            so_far = round(sum((earlier | clock.timings_s).values()), 4)
+            scene = SceneContent(
+                labels=segmentation.labels,
+                bones=bones,
+                surfaces=surfaces,
+                measurements=measurements,
+                name=segmentation.joint.name,
+                side=side,
+                uncertainty=uncertainty,
+                run={**run, "warnings": list(warnings), "total_s": so_far},
+            )
+            warnings += write_scene(folder, scene_writer, volume, scene)
+        record = {**run, "timings_s": rounded(earlier | clock.timings_s), "warnings": warnings}
+        with clock.stage("Writing the report") as span:
+            from MultiJointSegLib.report.content import ReportContent
+            from MultiJointSegLib.report.page import write_report
 
-        content = ReportContent(
-            volume=volume,
-            segmentation=segmentation,
-            joint_given=bool(run["joint_given"]),
-            surfaces=surfaces,
-            measurements=measurements,
-            warnings=list(warnings),
-            run=record,
-        )
-        warnings += write_report(folder / names.REPORT_NAME, content, progress=span)
+            content = ReportContent(
+                volume=volume,
+                segmentation=segmentation,
+                joint_given=bool(run["joint_given"]),
+                surfaces=surfaces,
+                measurements=measurements,
+                warnings=list(warnings),
+                run=record,
+            )
+            warnings += write_report(folder / names.REPORT_NAME, content, drawings=drawings, progress=span)
     timings = earlier | clock.timings_s
     record |= {
         "timings_s": rounded(timings),

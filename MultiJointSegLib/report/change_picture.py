@@ -40,8 +40,7 @@ def distance_colors(values_mm: np.ndarray, low_mm: float, high_mm: float) -> np.
     return colors
 
 
-def _with_legend(png: bytes, low_mm: float, high_mm: float) -> bytes:
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+def _with_legend(picture: Image.Image, low_mm: float, high_mm: float) -> bytes:
     whole = Image.new("RGB", (picture.width, picture.height + _LEGEND_PX), "white")
     whole.paste(picture)
     width, height = _BAR_PX

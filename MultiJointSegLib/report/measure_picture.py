@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -15,7 +14,7 @@ from MultiJointSegLib.morphology.congruence import tibiotalar_distance_mm
 from MultiJointSegLib.morphology.measurement import Measurement
 from MultiJointSegLib.report.change_picture import distance_pictures
 from MultiJointSegLib.report.drawing_process import DrawingProcess
-from MultiJointSegLib.report.surface_picture import with_scale_bar
+from MultiJointSegLib.report.surface_picture import palette_png, with_scale_bar
 from MultiJointSegLib.surface.mesh import Surface
 
 PALETTE = ((206, 32, 41), (22, 96, 178), (20, 128, 60), (132, 60, 170), (214, 106, 0), (0, 140, 150))
@@ -43,8 +42,7 @@ def legend(measurement: Measurement) -> list[tuple[str, tuple[int, int, int]]]:
     return [(name.replace("_", " "), PALETTE[n % len(PALETTE)]) for n, name in enumerate(names)]
 
 
-def _with_legend(png: bytes, measurement: Measurement) -> bytes:
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+def _with_legend(picture: Image.Image, measurement: Measurement) -> bytes:
     lines: list[list[tuple[str, tuple[int, int, int], float]]] = [[]]
     x = 6.0
     draw = ImageDraw.Draw(picture)
@@ -61,9 +59,7 @@ def _with_legend(png: bytes, measurement: Measurement) -> bytes:
     for n, row in enumerate(lines):
         for name, color, left in row:
             draw.text((left, picture.height + n * _LEGEND_PX + 2), name, fill=color)
-    stream = io.BytesIO()
-    whole.quantize(colors=256).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+    return palette_png(whole)
 
 
 class MeasurePictures:

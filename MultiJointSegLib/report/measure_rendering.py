@@ -202,12 +202,13 @@ class MeasureDrawing:
             self._bones.AddActor(actor)
         self._window = vtkRenderWindow()
         self._window.SetOffScreenRendering(1)
-        self._window.SetMultiSamples(8)
+        self._window.SetMultiSamples(0)
         self._window.SetSize(*size_px)
         self._window.SetNumberOfLayers(2)
         for layer, renderer in enumerate((self._bones, self._marks)):
             vtkLightKit().AddLightsToRenderer(renderer)
             renderer.SetLayer(layer)
+            renderer.UseFXAAOn()
             self._window.AddRenderer(renderer)
         # Landmarks lie over the bones, whatever is in front of them.
         self._marks.SetActiveCamera(self._bones.GetActiveCamera())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 from MultiJointSegLib.report.content import ReportContent
+from MultiJointSegLib.report.drawings import ReportDrawings
 from MultiJointSegLib.report.figures import FigureMaker, bars, data_address, plane_title
-from MultiJointSegLib.report.measure_picture import MeasurePictures, congruence_pictures
-from MultiJointSegLib.report.surface_picture import SurfaceRendering
+from MultiJointSegLib.report.measure_picture import congruence_pictures
 
 METHODS = (
     "Shared multi-joint network: Boutillon, Conze, Pons, Burdin, Borotikar. Med Image Anal, 2022. arXiv:2207.13502.",
@@ -166,7 +167,9 @@ def _run_facts(run: Mapping[str, object]) -> list[tuple[str, str]]:
     return facts
 
 
-def write_report(path: Path, content: ReportContent, *, progress: Progress | None = None) -> list[str]:
+def write_report(
+    path: Path, content: ReportContent, *, drawings: ReportDrawings | None = None, progress: Progress | None = None
+) -> list[str]:
     """Write the report.
 
     Parameters
@@ -175,6 +178,8 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
         Ends with ``.html``; written under a temporary name, then renamed.
     content
         What to show.
+    drawings
+        Of the content's surfaces and measurements, entered and begun; made here if None.
     progress
         Told of each group of pictures.
 
@@ -185,20 +190,20 @@ def write_report(path: Path, content: ReportContent, *, progress: Progress | Non
     """
     progress = progress or SilentProgress()
     maker = FigureMaker(content)
-    shown = [b for b in content.joint.bones if b.key in content.surfaces]
-    with (
-        SurfaceRendering([content.surfaces[b.key] for b in shown], shown, side=content.side) as rendering,
-        MeasurePictures({b.key: content.surfaces[b.key] for b in shown}, content.measurements) as drawing,
-    ):
+    with ExitStack() as stack:
+        if drawings is None:
+            shown = {b.key: content.surfaces[b.key] for b in content.joint.bones if b.key in content.surfaces}
+            drawings = stack.enter_context(ReportDrawings(shown, side=content.side))
+            drawings.begin_landmarks(content.measurements)
         progress.report(0.0, "slices in three planes")
         planes = maker.planes()
         bones = maker.bones(ProgressSpan(progress, 0.2, 0.6))
         progress.report(0.6, "slices most in need of a look")
         doubtful = maker.doubtful()
         progress.report(0.75, "3-D view")
-        pictures, no_pictures = rendering.pictures()
+        pictures, no_pictures = drawings.views()
         progress.report(0.85, "landmarks of the measurements")
-        drawn, not_drawn = drawing.pictures()
+        drawn, not_drawn = drawings.landmarks()
     maps, no_maps = congruence_pictures(content.surfaces, content.measurements)
     left_out = [sentence for sentence in (no_pictures, not_drawn, no_maps) if sentence]
     environment = Environment(

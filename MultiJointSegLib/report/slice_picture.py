@@ -5,14 +5,10 @@ from __future__ import annotations
 import colorsys
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from PIL import Image
+from contourpy import contour_generator
+from PIL import Image, ImageDraw, ImageFont
 
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.imaging.volume import Volume
@@ -21,14 +17,14 @@ from MultiJointSegLib.report.display_view import DisplayView
 MARGIN_MM = 25.0
 """Surroundings of the bones that are shown."""
 
-_DPI = 100
 _SMALLEST_PX = 60
-_TEXT: dict[str, Any] = {
-    "color": "white",
-    "fontsize": 11,
-    "fontweight": "bold",
-    "path_effects": [withStroke(linewidth=2.5, foreground="black")],
-}
+_FINER = 4
+"""Outlines are drawn on so many pixels per pixel and side, then averaged: Pillow's lines have hard edges."""
+_STRONG_PX, _WEAK_PX = 2.2, 1.1
+_LETTER_PX, _LETTER_BORDER_PX, _LETTER_PLACE = 15, 2, 0.015
+_GRAYS = 128
+"""Of the 256 colors of a picture; the others are the mixtures of the bones' colors with gray."""
+_MIXED_GRAYS = 6
 
 
 def gray_window(volume: Volume) -> tuple[float, float]:
@@ -65,12 +61,45 @@ def outline_color(bone: Bone) -> tuple[float, float, float]:
     return colorsys.hls_to_rgb(hue, min(max(lightness, 0.6), 0.7), 1.0)
 
 
-def _letters(axes: Axes, view: DisplayView) -> None:
-    place: dict[str, Any] = {"transform": axes.transAxes, **_TEXT}
-    axes.text(0.015, 0.5, view.left, ha="left", va="center", **place)
-    axes.text(0.985, 0.5, view.right, ha="right", va="center", **place)
-    axes.text(0.5, 0.985, view.top, ha="center", va="top", **place)
-    axes.text(0.5, 0.015, view.bottom, ha="center", va="bottom", **place)
+def _letters(picture: Image.Image, view: DisplayView) -> None:
+    """Write the letters of the edges, white with a black border, onto a gray picture."""
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(_LETTER_PX)
+    width, height = picture.size
+    near, far = _LETTER_PLACE, 1 - _LETTER_PLACE
+    for text, x, y, anchor in (
+        (view.left, near, 0.5, "lm"),
+        (view.right, far, 0.5, "rm"),
+        (view.top, 0.5, near, "mt"),
+        (view.bottom, 0.5, far, "mb"),
+    ):
+        place = (x * width, y * height)
+        draw.text(place, text, 255, font=font, anchor=anchor, stroke_width=_LETTER_BORDER_PX, stroke_fill=0)
+
+
+def _outline(mask: np.ndarray, size_px: tuple[int, int], width_px: float) -> np.ndarray:
+    """How much of each pixel the line around a mask covers, 0..255, uint8 of the picture's shape."""
+    rows, columns = mask.shape
+    canvas = Image.new("L", (size_px[0] * _FINER, size_px[1] * _FINER))
+    draw = ImageDraw.Draw(canvas)
+    per_voxel = np.array([canvas.width / columns, canvas.height / rows])
+    for line in contour_generator(z=np.pad(mask.astype(np.float32), 1), name="serial").lines(0.5):
+        # Voxel centers lie half a voxel inside; the frame of one voxel is taken off.
+        points = (np.asarray(line) - 0.5) * per_voxel
+        draw.line([(float(x), float(y)) for x, y in points], 255, round(width_px * _FINER), joint="curve")
+    return np.asarray(canvas.reduce(_FINER))
+
+
+def _palette(bones: Sequence[Bone], shares: int) -> np.ndarray:
+    """Colors uint8 (256, 3): grays, then for each bone and share of its color the mixtures with some grays."""
+    grays = np.round(np.arange(_GRAYS) * 255 / (_GRAYS - 1))
+    palette = [np.repeat(grays[:, None], 3, axis=1)]
+    under = np.linspace(0, 255, _MIXED_GRAYS)[:, None]
+    for bone in bones:
+        color = np.asarray(outline_color(bone)) * 255
+        palette += [under * (1 - n / shares) + color * n / shares for n in range(1, shares + 1)]
+    colors = np.concatenate(palette)
+    return np.pad(np.round(colors), ((0, 256 - len(colors)), (0, 0))).astype(np.uint8)
 
 
 def slice_picture(
@@ -113,35 +142,29 @@ def slice_picture(
     rows, columns = image.shape
     height_mm, width_mm = rows * view.row_mm, columns * view.column_mm
     scale = min(limit_px[0] / width_mm, limit_px[1] / height_mm)
-    width_px, height_px = max(_SMALLEST_PX, round(scale * width_mm)), max(_SMALLEST_PX, round(scale * height_mm))
-    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor="black")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    # Millimeters on both axes: matplotlib keeps them equal and letterboxes what remains.
-    axes.imshow(
-        image,
-        cmap="gray",
-        vmin=window[0],
-        vmax=window[1],
-        extent=(0, width_mm, height_mm, 0),
-        interpolation="bilinear",
-        aspect="equal",
-    )
-    x_mm = (np.arange(columns) + 0.5) * view.column_mm
-    y_mm = (np.arange(rows) + 0.5) * view.row_mm
-    for bone in bones:
-        mask = marks == bone.label
-        if mask.any() and min(mask.shape) > 1:
-            strong = emphasis is None or emphasis.key == bone.key
-            axes.contour(
-                x_mm, y_mm, mask, levels=[0.5], colors=[outline_color(bone)], linewidths=1.6 if strong else 0.8
-            )
-    axes.set_xlim(0, width_mm)
-    axes.set_ylim(height_mm, 0)
-    _letters(axes, view)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    size_px = (max(1, round(scale * width_mm)), max(1, round(scale * height_mm)))
+    low, high = window
+    gray = np.clip((image.astype(np.float32) - low) * np.float32(255 / (high - low)), 0, 255)
+    slice_shown = Image.fromarray(np.ascontiguousarray(gray)).resize(size_px, Image.Resampling.BILINEAR).convert("L")
+    # Few rows or columns would leave no room for the letters: black on both sides.
+    picture = Image.new("L", (max(_SMALLEST_PX, size_px[0]), max(_SMALLEST_PX, size_px[1])))
+    left, top = (picture.width - size_px[0]) // 2, (picture.height - size_px[1]) // 2
+    picture.paste(slice_shown, (left, top))
+    _letters(picture, view)
+    inner = (slice(top, top + size_px[1]), slice(left, left + size_px[0]))
+    shown = [bone for bone in bones if (marks == bone.label).any()]
+    shares = (256 - _GRAYS) // (_MIXED_GRAYS * max(1, len(shown)))
+    lit = np.asarray(picture)
+    colors = lit // 2
+    under = np.rint(lit[inner] * ((_MIXED_GRAYS - 1) / 255)).astype(int)
+    for number, bone in enumerate(shown):
+        strong = emphasis is None or emphasis.key == bone.key
+        cover = _outline(marks == bone.label, size_px, _STRONG_PX if strong else _WEAK_PX)
+        share = np.rint(cover * (shares / 255)).astype(int)
+        mixed = _GRAYS + (number * shares + share - 1) * _MIXED_GRAYS + under
+        colors[inner] = np.where(share > 0, mixed, colors[inner])
+    whole = Image.fromarray(colors)
+    whole.putpalette(_palette(shown, shares).tobytes())
     stream = io.BytesIO()
-    picture.quantize(colors=256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    whole.save(stream, "PNG")
     return stream.getvalue()

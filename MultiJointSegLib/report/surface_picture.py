@@ -38,8 +38,8 @@ def _views(side: str | None) -> list[dict[str, object]]:
     ]
 
 
-def with_scale_bar(path: Path, mm_per_px: float) -> bytes:
-    """The picture in a file with a bar of a round length, as PNG of at most 256 colors."""
+def with_scale_bar(path: Path, mm_per_px: float) -> Image.Image:
+    """The picture in a file with a bar of a round length."""
     picture = Image.open(path).convert("RGB")
     width, height = picture.size
     length_mm = next((mm for mm in _SCALE_BARS_MM if mm / mm_per_px < width / 3), _SCALE_BARS_MM[-1])
@@ -47,6 +47,11 @@ def with_scale_bar(path: Path, mm_per_px: float) -> bytes:
     left, bottom = 14, height - 14
     draw.line((left, bottom, left + length_mm / mm_per_px, bottom), fill=(60, 60, 60), width=3)
     draw.text((left, bottom - 16), f"{length_mm} mm", fill=(60, 60, 60))
+    return picture
+
+
+def palette_png(picture: Image.Image) -> bytes:
+    """PNG of at most 256 colors."""
     stream = io.BytesIO()
     picture.quantize(colors=256).save(stream, "PNG", optimize=True)
     return stream.getvalue()
@@ -99,6 +104,8 @@ class SurfaceRendering:
             return [], f"There is no 3-D view, since {reason}."
         folder = self._drawing.folder
         return [
-            SurfacePicture(str(v["caption"]), with_scale_bar(folder / f"{v['key']}.png", lengths[str(v["key"])]))
+            SurfacePicture(
+                str(v["caption"]), palette_png(with_scale_bar(folder / f"{v['key']}.png", lengths[str(v["key"])]))
+            )
             for v in self._views
         ], ""

@@ -43,6 +43,7 @@ def surface_actor(surface: Surface, color: tuple[int, int, int], point_colors: n
     normals.SetInputData(polydata)
     normals.SetFeatureAngle(_FEATURE_ANGLE_DEG)
     normals.SplittingOff()
+    normals.ConsistencyOff()  # it would turn parts of a simplified surface inside out
     mapper = vtkPolyDataMapper()
     mapper.SetInputConnection(normals.GetOutputPort())
     mapper.SetScalarVisibility(point_colors is not None)
@@ -97,7 +98,8 @@ def draw_surfaces(
     vtkLightKit().AddLightsToRenderer(renderer)
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
-    window.SetMultiSamples(8)
+    window.SetMultiSamples(0)  # smoothed edges after drawing cost a software renderer half of several samples
+    renderer.UseFXAAOn()
     window.SetSize(*size_px)
     window.AddRenderer(renderer)
     points = np.concatenate([surface.points_mm for surface in surfaces])

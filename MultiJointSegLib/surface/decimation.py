@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from vtkmodules.vtkFiltersCore import vtkBinnedDecimation, vtkQuadricDecimation
+from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.surface.distance import signed_distance_mm
@@ -91,12 +91,14 @@ def simplified_for_pictures(surface: Surface, cell_mm: float) -> Surface:
     """
     if not len(surface.triangles):
         return surface
-    extent = np.ptp(surface.points_mm, axis=0)
-    bins = vtkBinnedDecimation()
-    bins.SetInputData(to_polydata(surface))
-    bins.SetPointGenerationModeToBinAverages()
-    bins.AutoAdjustNumberOfDivisionsOff()
-    bins.SetNumberOfDivisions(*(max(1, int(np.ceil(length / cell_mm))) for length in extent))
-    bins.Update()
-    lighter = from_polydata(bins.GetOutput())
-    return lighter if 0 < len(lighter.triangles) < len(surface.triangles) else surface
+    cells = np.floor((surface.points_mm - surface.points_mm.min(axis=0)) / cell_mm).astype(np.int64)
+    size = cells.max(axis=0) + 1
+    flat = (cells[:, 0] * size[1] + cells[:, 1]) * size[2] + cells[:, 2]
+    used, member, count = np.unique(flat, return_inverse=True, return_counts=True)
+    sums = [np.bincount(member, weights=surface.points_mm[:, axis], minlength=len(used)) for axis in range(3)]
+    corners = member[surface.triangles]
+    first, second, third = corners.T
+    kept = corners[(first != second) & (second != third) & (third != first)]
+    if not 0 < len(kept) < len(surface.triangles):
+        return surface
+    return Surface(np.stack(sums, axis=1) / count[:, None], kept)

@@ -64,6 +64,21 @@ def test_millimeters_are_as_long_in_both_directions():
         assert len(rows) == pytest.approx(24 / 60 * 240, abs=8)
 
 
+def test_few_slices_keep_their_proportions():
+    """Three slices of 4 mm, seen from the front: 12 mm wide in a picture that has room for the letters."""
+    geometry = _axial((80, 40, 3), (4.0, 1.0, 2.0))
+    volume = Volume(np.full(geometry.array_shape, 60, np.int16), geometry)
+    labels = np.zeros(geometry.array_shape, np.uint8)
+    labels[20:60, 10:30, 1] = anatomy.bone("tibia").label
+    picture = _picture(volume, Volume(labels, geometry), "coronal", 20, (372, 330)).astype(int)
+    assert picture.shape[:2] == (330, 60)
+    rows = crop_box(Volume(labels, geometry), display_views(geometry)["coronal"])[0]
+    gray = (picture[30] > 100).all(axis=1)
+    assert gray.sum() == pytest.approx(330 * 12 / (2 * (rows.stop - rows.start)), abs=1)
+    green = (picture[..., 1] - picture[..., 0]) > 40
+    assert abs(np.flatnonzero(green.any(axis=0)).mean() - 29.5) < 1.5
+
+
 def test_outline_lies_on_the_border_of_the_label():
     geometry = _axial((5, 60, 60), (1.0, 1.0, 3.0))
     labels = np.zeros(geometry.array_shape, np.uint8)

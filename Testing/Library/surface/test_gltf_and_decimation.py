@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonDataModel import vtkMultiBlockDataSet
 from vtkmodules.vtkIOGeometry import vtkGLTFReader
 
 from MultiJointSegLib.errors import InputError
-from MultiJointSegLib.surface.decimation import decimated, deviation_mm
+from MultiJointSegLib.surface.decimation import decimated, deviation_mm, simplified_for_pictures
 from MultiJointSegLib.surface.extraction import surface_from_mask
 from MultiJointSegLib.surface.gltf import glb_bytes
 from MultiJointSegLib.surface.topology import check_topology
@@ -96,3 +96,17 @@ def test_too_strict_a_limit_gives_the_surface_back(surface):
     assert decimated(surface, 1e-6).surface is surface
     with pytest.raises(InputError, match="positive"):
         decimated(surface, 0.0)
+
+
+def test_simplified_for_pictures_stays_within_its_cells_and_is_turned_outward(surface):
+    lighter = simplified_for_pictures(surface, 2.0)
+    assert 0 < len(lighter.triangles) < 0.5 * len(surface.triangles)
+    assert deviation_mm(surface, lighter) < 2.0
+    assert lighter.points_mm[lighter.triangles].shape[1:] == (3, 3)
+    a, b, c = (lighter.points_mm[lighter.triangles[:, n]] for n in range(3))
+    volumes = np.einsum("ij,ij->i", a - surface.points_mm.mean(axis=0), np.cross(b - a, c - a))
+    assert (volumes > 0).mean() > 0.97
+
+
+def test_simplification_never_adds_triangles(surface):
+    assert simplified_for_pictures(surface, 0.01) is surface
