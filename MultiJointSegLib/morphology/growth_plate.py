@@ -145,13 +145,14 @@ def _best_plane(lines: BoneLines, contrast: np.ndarray, usable: np.ndarray) -> t
     """Greatest mean contrast of a plane across the bone, and its level (n,) on each line, in steps."""
     # A plate undulates: what counts is the greatest contrast within 1.5 mm.
     near = np.where(usable, ndimage.maximum_filter1d(contrast, 7, axis=1), 0.0)
+    both = np.concatenate([near, usable.astype(float)], axis=1)
     count = contrast.shape[1]
     needed = max(_LEAST_SHARE * len(lines.x), _FEWEST_LINES)
     best: tuple[float, np.ndarray] | None = None
     for a in _TILTS:
         for b in _TILTS:
             shift = np.rint((a * lines.x + b * lines.y) / LINE_STEP_MM).astype(int)
-            total, lines_in = (_along_plane(values, shift) for values in (near, usable))
+            total, lines_in = _along_plane(both, shift)
             mean = np.where(lines_in >= needed, total / np.maximum(lines_in, 1), -1.0)
             middle = int(mean.argmax())
             if mean[middle] >= 0 and (best is None or mean[middle] > best[0]):
@@ -159,19 +160,25 @@ def _best_plane(lines: BoneLines, contrast: np.ndarray, usable: np.ndarray) -> t
     return best
 
 
-def _along_plane(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Sum over the lines of ``values[line, step + shift[line]]``, by step; what lies outside adds nothing."""
-    count = values.shape[1]
-    low = int(shift.min())
+def _along_plane(both: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Sums (2, steps) over the lines at ``step + shift[line]`` of two tables side by side (lines, 2 steps), by step.
+
+    What lies outside a table adds nothing.
+    """
+    count = both.shape[1] // 2
+    low, high = int(shift.min()), int(shift.max())
     # Lines of the same shift are added first, so that only their sums are moved.
-    kinds = int(shift.max()) - low + 1
-    member = csr_array((np.ones(len(shift)), (shift - low, np.arange(len(shift)))), shape=(kinds, len(shift)))
-    sums = np.pad(member @ values.astype(np.float64), ((0, 0), (count, count)))
-    total = np.zeros(count)
-    for kind, row in enumerate(sums):
-        begin = count + max(-count, min(count, kind + low))
-        total += row[begin : begin + count]
-    return total
+    kinds, lines = high - low + 1, len(shift)
+    order = np.argsort(shift, kind="stable")
+    starts = np.searchsorted(shift[order], np.arange(low, high + 2))
+    member = csr_array((np.ones(lines), order, starts), shape=(kinds, lines))
+    room = max(abs(low), abs(high))
+    sums = np.pad((member @ both).reshape(kinds, 2, count), ((0, 0), (0, 0), (room, room)))
+    row, table, step = sums.strides
+    moved = np.lib.stride_tricks.as_strided(
+        sums[0, :, room + low :], (kinds, 2, count), (row + step, table, step), writeable=False
+    )
+    return moved.sum(axis=0)
 
 
 def _located(
