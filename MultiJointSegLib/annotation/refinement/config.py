@@ -29,6 +29,7 @@ class RefineSettings(BaseModel):
     good_dice: float = Field(default=0.97, gt=0, le=1)
     patience: int = Field(default=5, ge=1)
     repropose: bool = True
+    """From the second round on, open cases that the networks doubt get their answer as a new proposal."""
     seed: int = Field(default=1, ge=0)
 
     @property

@@ -1,9 +1,9 @@
-"""A round of a refinement: judge what nobody has decided on, propose again, and write the next queue."""
+"""A round of a refinement: judge what nobody has decided on, propose doubted labels again, and write the next queue."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,9 @@ SLICE_COUNT = 8
 
 LEAST_AGREEMENT = 0.5
 """Networks whose answers agree less than this with half of the labels have learned too little to judge them."""
+
+DOUBT = 0.1
+"""Networks doubt labels that they disagree with by this much more than with any that a person vouches for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def run_round(
     *,
     anyway: bool = False,
 ) -> RoundResult:
-    """Judge what nobody has decided on, propose again, and write the next queue.
+    """Judge what nobody has decided on, propose doubted labels again, and write the next queue.
 
     An interrupted round goes on where it was, with the labels it began with.
 
@@ -146,7 +149,8 @@ def run_round(
     )
     agreement = float(np.median([1 - found.disagreement for found in evidence.values()])) if evidence else 1.0
     if settings.repropose and number > 1 and agreement >= LEAST_AGREEMENT:
-        _propose_again(project, standing, open_cases, judgments, learning, number, progress)
+        doubted = doubted_cases(evidence, open_cases, reviewed)
+        _propose_again(project, standing, doubted, judgments, learning, number, progress)
     write_queue(queue, folder / QUEUE)
     progress.report(1.0, "Queue written")
     return RoundResult(number, queue, "", agreement)
@@ -191,6 +195,25 @@ def _standing(
         standing.append(replace(examination, label=path, label_values=((0, 0), *identity)))
         (reviewed if entry["status"] in ("corrected", "accepted") else open_cases).append(examination.name)
     return standing, open_cases, reviewed
+
+
+def doubted_cases(
+    evidence: Mapping[str, CaseEvidence], open_cases: Sequence[str], reviewed: Sequence[str]
+) -> list[str]:
+    """Open cases whose labels the networks disagree with clearly more than with any that a person drew or accepted.
+
+    The labels of the others are as good as these networks can tell: their own answer would rather be worse.
+
+    Parameters
+    ----------
+    evidence : mapping of str to CaseEvidence
+        By name, of both.
+    open_cases, reviewed : sequence of str
+        Names of cases that nobody has decided on, and of those with labels that a person vouches for. Without any of
+        these, all open cases are doubted.
+    """
+    usual = max((evidence[name].disagreement for name in reviewed), default=-1.0)
+    return [name for name in open_cases if evidence[name].disagreement > usual + DOUBT]
 
 
 def _propose_again(

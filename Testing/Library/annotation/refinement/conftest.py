@@ -42,17 +42,17 @@ def a_case(tmp_path: Path, make_labels: Callable[..., Volume]) -> CaseStore:
 
 
 @pytest.fixture
-def make_dataset(tmp_path: Path, make_labels: Callable[..., Volume]) -> Callable[[int], Path]:
-    """Writes a refinement's configuration over so many knees, the last one wrongly labeled."""
+def make_dataset(tmp_path: Path, make_labels: Callable[..., Volume]) -> Callable[..., Path]:
+    """Writes a refinement's configuration over so many knees, the last one (or so many) wrongly labeled."""
 
-    def make(count: int) -> Path:
+    def make(count: int, *, wrong: int = 1) -> Path:
         rng = np.random.default_rng(0)
         entries = []
         for index in range(count):
             truth = make_labels(index % 3)
             image = np.where(truth.array > 0, 200, 60) + rng.normal(0, 8, truth.array.shape)
             write_volume(truth.with_array(image.astype(np.float32)), tmp_path / f"image_{index}.nii.gz")
-            labels = make_labels(index % 3 + (12 if index == count - 1 else 0))
+            labels = make_labels(index % 3 + (12 if index >= count - wrong else 0))
             write_volume(labels, tmp_path / f"label_{index}.nii.gz")
             entries.append(
                 {"name": f"knee_{index}", "image": f"image_{index}.nii.gz", "label": f"label_{index}.nii.gz"}

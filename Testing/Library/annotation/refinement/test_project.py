@@ -11,10 +11,12 @@ import torch
 from MultiJointSegLib.annotation.refinement import judging
 from MultiJointSegLib.annotation.refinement.agreement import reader_agreement
 from MultiJointSegLib.annotation.refinement.config import read_refine_config
+from MultiJointSegLib.annotation.refinement.disagreement import CaseEvidence, dice
 from MultiJointSegLib.annotation.refinement.project import Project
 from MultiJointSegLib.annotation.refinement.reviewing import decide, held_lock, next_case
-from MultiJointSegLib.annotation.refinement.rounds import run_round
+from MultiJointSegLib.annotation.refinement.rounds import doubted_cases, run_round
 from MultiJointSegLib.errors import CancelledError, InputError
+from MultiJointSegLib.imaging.hashing import sha256_of
 from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.imaging.writing import write_volume
@@ -53,7 +55,7 @@ def perfect_networks(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_the_wrong_label_comes_first_and_is_mended(
-    make_dataset: Callable[[int], Path],
+    make_dataset: Callable[..., Path],
     make_labels: Callable[..., Volume],
     tmp_path: Path,
     perfect_networks: list[list[str]],
@@ -88,15 +90,43 @@ def test_the_wrong_label_comes_first_and_is_mended(
     assert len(second.queue.entries) == 1  # the total budget is 3
     states = {case.name: case.state() for case in project.cases()}
     assert states["knee_3"].version == 2
-    open_names = [name for name, state in states.items() if not state.reviewed]
-    assert all(states[name].version == 2 for name in open_names)  # proposed again by the networks
-    proposal = read_label_map(project.case(open_names[0]).labels_path(2))
-    assert set(np.unique(proposal.array)) == {0, 1, 2}
 
     assignment = next_case(project, "AB")
     decide(assignment.case, assignment.lock, "rejected")
     done = run_round(project, config, CPU)
     assert "budget of 3" in done.stopped
+
+
+def test_labels_are_proposed_again_where_networks_doubt_them_and_only_there(
+    make_dataset: Callable[..., Path],
+    make_labels: Callable[..., Volume],
+    tmp_path: Path,
+    perfect_networks: list[list[str]],
+) -> None:
+    config = read_refine_config(make_dataset(7, wrong=2))
+    project = Project(tmp_path / "work")
+    run_round(project, config, CPU)
+    assignment = next_case(project, "AB")
+    assert assignment.case.name == "knee_5"
+    write_volume(make_labels(5 % 3), tmp_path / "drawn.nii.gz")
+    decide(assignment.case, assignment.lock, "corrected", tmp_path / "drawn.nii.gz")
+    before = {case.name: sha256_of(case.labels_path(1)) for case in project.cases()}
+    run_round(project, config, CPU, anyway=True)
+    versions = {case.name: case.state().version for case in project.cases()}
+    # knee_5 is what the reader drew, knee_6 was still wrong; the others were right all the time.
+    assert versions == {f"knee_{n}": 1 for n in range(5)} | {"knee_5": 2, "knee_6": 2}
+    assert {case.name: sha256_of(case.labels_path(1)) for case in project.cases()} == before
+    proposal, true = read_label_map(project.case("knee_6").labels_path(2)).array, make_labels(6 % 3).array
+    assert set(np.unique(proposal)) == {0, 1, 2}
+    assert all(dice(proposal == label, true == label) > 0.6 for label in (1, 2))
+
+
+def test_without_labels_that_a_person_vouches_for_all_are_doubted() -> None:
+    evidence = {
+        name: CaseEvidence(name, value, {}, {}) for name, value in (("a", 0.0), ("b", 0.4), ("c", 0.2), ("d", 0.28))
+    }
+    assert doubted_cases(evidence, ["a", "b"], []) == ["a", "b"]
+    assert doubted_cases(evidence, ["a", "b", "d"], ["c"]) == ["b"]
 
 
 def test_no_case_is_judged_by_a_network_that_trained_on_it(
