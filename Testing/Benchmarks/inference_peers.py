@@ -7,7 +7,14 @@ Network alone: probabilities of all slices of a phantom, in turns by the library
 MONAI's slice-wise sliding window around the same torch network (whole slices in one window; and windows of 128 pixels
 with a quarter overlap, where the image is larger). End to end, with ``--nnunet`` and the Python of an environment with
 nnunetv2: from the image file to the label map file, the library against nnU-Net's predictor with a 2-D network of as
-many parameters and random weights, with its mirroring (its default) and without. Ratios come from the same run.
+many parameters and random weights, with its mirroring (its default) and without, with processes of its own for reading
+and export (as its command runs it; each of them imports torch anew) and without. Ratios come from the same run. ``-o``
+also writes the tables as Markdown beside the file.
+
+Comparable: machine, image, threads, number of classes, about the number of parameters; both networks and programs are
+loaded before the clock starts. Not comparable: the pixels (the library's network reads 0.8 mm pixels, nnU-Net's plan
+the image's own), the floating-point work (equal parameters are not equal work), accuracy (nnU-Net's weights are random,
+its postprocessing is off), and what else is made: the library's time contains cleaning, probabilities, confidences.
 """
 
 from __future__ import annotations
@@ -84,7 +91,8 @@ def network_alone(bundle_path: Path | None, image: Path, joint: str, repeats: in
         for precision in ("f32", "bf16"):
             runtime = OpenVinoRuntime(load_bundle(bundle_path), threads, precision=precision)
             ways[f"MultiJointSeg, OpenVINO {precision}"] = batched(
-                lambda part, runtime=runtime: runtime.segment(part, joint), images
+                lambda part, runtime=runtime: runtime.segment(part, joint),
+                images,  # type: ignore[misc]
             )
     ways |= monai_ways(Graph(load_bundle(bundle_path), joint).eval(), images)
     answers = {name: way() for name, way in ways.items()}
@@ -148,8 +156,23 @@ def end_to_end(bundle_path: Path | None, image: Path, joint: str, python: Path, 
     }
     return {
         "MultiJointSeg": {"median_s": round(ours_s, 2), "parameters": parameters},
-        "nnU-Net": rows | {"parameters": theirs["parameters"], "version": theirs["version"]},
+        "nnU-Net": {"ways": rows, "parameters": theirs["parameters"], "version": theirs["version"]},
     }
+
+
+def tables(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = ["| network alone | median s | faster than torch eager | labels that agree |", "|---|---|---|---|"]
+    for way, row in result["network"]["ways"].items():
+        agree = f"{100 * row['labels_that_agree']:.2f} %"
+        lines.append(f"| {way} | {row['median_s']} | {row['speed_up']} | {agree} |")
+    if "end_to_end" in result:
+        ours, theirs = result["end_to_end"]["MultiJointSeg"], result["end_to_end"]["nnU-Net"]
+        lines += ["", "| image file to label file | median s | times MultiJointSeg | parameters |", "|---|---|---|---|"]
+        lines.append(f"| MultiJointSeg | {ours['median_s']} | 1 | {ours['parameters']} |")
+        for way, row in theirs["ways"].items():
+            lines.append(f"| nnU-Net {way} | {row['median_s']} | {row['ratio']} | {theirs['parameters']} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -184,6 +207,7 @@ def main() -> None:
             print(json.dumps(result["end_to_end"], indent=1))
     if options.output:
         options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        options.output.with_suffix(".md").write_text(tables(result), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Times nnU-Net v2's predictor from image file to label file; run by inference_peers.py in an environment that has it.
 
 The 2-D network follows nnU-Net's plan for such images (seven stages, patch of 256 pixels, instance norm), with the
-number of features chosen so that it has about as many parameters as asked for; its weights are random. The last line of
-the output is a JSON object.
+number of features chosen so that it has about as many parameters as asked for; its weights are random. Each way is
+timed with nnU-Net's own processes for reading and export, as its command runs it, and in this process alone. The last
+line of the output is a JSON object.
 """
 
 from __future__ import annotations
@@ -116,21 +117,32 @@ def main() -> None:
     labels = {"background": 0} | {bone: n for n, bone in enumerate(settings["bones"], start=1)}
     dataset = {"channel_names": {"0": "MR"}, "labels": labels, "numTraining": 1, "file_ending": ".nii.gz"}
     seconds = {}
-    for way, mirroring in (("with mirroring", True), ("without mirroring", False)):
+    for mirroring in (True, False):
         predictor = nnUNetPredictor(
             use_mirroring=mirroring, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False
         )
         manager = PlansManager(plan)
         parts = (network, manager, manager.get_configuration("2d"), [network.state_dict()], dataset, "nnUNetTrainer")
         predictor.manual_initialization(*parts, (0, 1))
-        seconds[way] = []
-        for repeat in range(settings["repeats"]):
-            out = str(folder / f"nnunet-{mirroring}-{repeat}")
-            begin = time.perf_counter()
-            predictor.predict_from_files(
-                [[str(image)]], [out], num_processes_preprocessing=1, num_processes_segmentation_export=1
+        for processes in (True, False):
+            ways = (
+                "with mirroring" if mirroring else "without mirroring",
+                "own processes" if processes else "sequential",
             )
-            seconds[way].append(time.perf_counter() - begin)
+            way = ", ".join(ways)
+            seconds[way] = []
+            for repeat in range(settings["repeats"]):
+                out = [str(folder / f"nnunet-{mirroring}-{processes}-{repeat}")]
+                begin = time.perf_counter()
+                if processes:
+                    predictor.predict_from_files(
+                        [[str(image)]], out, num_processes_preprocessing=1, num_processes_segmentation_export=1
+                    )
+                else:
+                    predictor.predict_from_files_sequential([[str(image)]], out)
+                seconds[way].append(time.perf_counter() - begin)
+                if not Path(out[0] + ".nii.gz").is_file():
+                    sys.exit(f"nnU-Net wrote no label map ({way}).")
     answer = {"seconds": seconds, "parameters": sizes[features], "version": version("nnunetv2")}
     print(json.dumps(answer))
 
