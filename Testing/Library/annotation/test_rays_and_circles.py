@@ -88,6 +88,21 @@ def test_sphere_of_a_head_in_its_socket(ball_in_socket, spacing, gap):
     assert sphere.residual < 1.0
 
 
+def test_rules_thin_out_what_circles_see_and_the_sphere_takes_one_border_of_each_ray(ball_in_socket):
+    spacing, center = np.array([3.0, 0.8, 0.8]), np.array([32.3, 33.1, 36.4])
+    shape = tuple(np.ceil(np.array([64.0, 66.0, 72.0]) / spacing).astype(int))
+    image = ball_in_socket(spacing, shape, center, 22.0, noise=25.0)
+
+    def points(**rules):
+        return len(find_head_sphere(image, spacing, center, 21.0, RayRules(**rules)).points)
+
+    alone = points(sphere_prior=False)
+    assert points(sphere_prior=False, second_order=False) > 2 * alone
+    assert points(sphere_prior=False, suppression=False) > 2 * alone
+    # Near the sphere each ray gives its strongest candidate, which is the top of a slope with the rules or without.
+    assert points(second_order=False, suppression=False) == pytest.approx(points(), rel=0.1)
+
+
 def test_no_head_is_said():
     with pytest.raises(MultiJointSegError, match="Fewer than three slices"):
         find_head_sphere(np.full((20, 60, 60), 40.0, np.float32), np.ones(3), np.array([10.0, 30.0, 30.0]), 20.0)
