@@ -65,6 +65,7 @@ class MultiJointSegParameterNode:
     device - Where to compute.
     earlier - What becomes of earlier results of the volume.
     modelFolder - Folder of a model bundle, empty for the one that comes with the extension.
+    outlineFile - Outline of the parent organ, for a model that reads one.
     followEdits - Measure again whenever masks are edited.
     reviewer - Name of the person who looks at the results.
     batchInput, batchOutput - Folders of the batch.
@@ -77,6 +78,7 @@ class MultiJointSegParameterNode:
     device: DeviceOption = DeviceOption.AUTOMATIC
     earlier: EarlierOption = EarlierOption.KEEP
     modelFolder: str = ""
+    outlineFile: str = ""
     followEdits: bool = True
     reviewer: str = ""
     batchInput: str = ""

@@ -69,19 +69,23 @@ class RunSettings:
         See the options.
     model
         Folder of a model bundle, "" for the shipped model.
+    outline
+        File of the parent organ's outline on the volume's grid, for a model that reads one; "" for none.
     """
 
     joint: JointOption = JointOption.AUTOMATIC
     device: DeviceOption = DeviceOption.AUTOMATIC
     earlier: EarlierOption = EarlierOption.KEEP
     model: str = ""
+    outline: str = ""
 
     def arguments(self, source: Path, output: Path) -> list[str]:
         """Arguments of the command line that segments a file."""
         if self.joint.annotated:
             return ["annotate", "hip", str(source), "-o", str(output), "--no-scene", "--progress-json"]
         model = ["--model", self.model] if self.model.strip() else []
-        chosen = ["--joint", self.joint.value, "--device", self.device.value, *model]
+        outline = ["--mask", self.outline] if self.outline.strip() else []
+        chosen = ["--joint", self.joint.value, "--device", self.device.value, *model, *outline]
         return ["segment", str(source), "-o", str(output), *chosen, "--no-scene", "--progress-json"]
 
     def batch_arguments(self, source: str, output: str) -> list[str]:

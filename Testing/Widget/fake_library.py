@@ -270,9 +270,11 @@ def main() -> None:
     parser.add_argument("input", nargs="?")
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--anyway", action="store_true")
-    names = ("joint", "device", "model", "seed", "age", "surfaces", "examination", "run", "review", "dicom-source")
+    names = ("joint", "device", "model", "mask", "seed", "age", "surfaces", "examination", "run", "review")
+    names = (*names, "dicom-source")
     for name in names:
         parser.add_argument(f"--{name}", default="auto")
+    parser.add_argument("--dicom-objects", nargs="+", default=[])
     for name in ("no-scene", "progress-json"):
         parser.add_argument(f"--{name}", action="store_true")
     given = parser.parse_args()
@@ -301,7 +303,9 @@ def main() -> None:
             (given.output / "report.html").write_text(f"<p>{given.review}</p>", encoding="utf-8")
         if given.dicom_source != "auto":
             files = Path(given.dicom_source).read_text(encoding="utf-8")
-            (given.output / "segmentation.dcm").write_text(files, encoding="utf-8")
+            for name in given.dicom_objects:
+                file = {"segmentation": "segmentation.dcm", "report": "measurements.dcm"}[name]
+                (given.output / file).write_text(files, encoding="utf-8")
     elif given.command == "cohort":
         data = cohort(Path(given.input), given.output)
     else:

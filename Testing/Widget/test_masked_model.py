@@ -15,10 +15,13 @@ pytestmark = [
 ]
 
 
-def test_image_and_mask_through_the_module(a_panel, tmp_path) -> None:
+@pytest.mark.parametrize("source", ["skin", "organ"])
+def test_image_and_mask_through_the_module(a_panel, tmp_path, source) -> None:
+    import numpy as np
     import torch
     from MultiJointSegSlicer.scene.volumes import volume_from_node
 
+    from MultiJointSegLib.imaging.writing import write_volume
     from MultiJointSegLib.inference.bundle import save_bundle
     from MultiJointSegLib.learning.masks.settings import MaskSettings
     from MultiJointSegLib.networks.shared_unet import SharedUNet
@@ -30,22 +33,28 @@ def test_image_and_mask_through_the_module(a_panel, tmp_path) -> None:
         network.heads["knee"].bias[:] = torch.tensor([-1e3, 1e3, -1e3, -1e3, -1e3])
     save_bundle(
         tmp_path / "mödel", network, name="masked", version="0.1.0", license="Apache-2.0", card="A test.",
-        input="image+mask", mask=MaskSettings(),
+        input="image+mask", mask=MaskSettings(source=source),
     )  # fmt: skip
     a_panel.job._command = lambda: [sys.executable, "-m", "MultiJointSegLib"]
     parameters = a_panel.widget._parameterNode
     parameters.modelFolder = str(tmp_path / "mödel")
     parameters.joint = type(parameters.joint).KNEE
     parameters.device = type(parameters.device).CPU
+    if source == "organ":  # drawn by a person, on the grid of the volume
+        outline = volume_from_node(parameters.inputVolume)
+        voxels = np.zeros(outline.array.shape, np.uint8)
+        voxels[1:-1, 4:-4, 4:-4] = 1
+        write_volume(outline.with_array(voxels), tmp_path / "outline.nii.gz")
+        parameters.outlineFile = str(tmp_path / "outline.nii.gz")
     a_panel.ui.segmentButton.click()
     a_panel.work_until_idle()
     assert a_panel.job.state.value == "finished", a_panel.job.sentence
     nodes = a_panel.widget.form.results.nodes
     run = json.loads(nodes.segmentation.GetAttribute("MultiJointSeg.run"))
     assert run["model"]["name"] == "masked"
-    assert run["input_mask"]["source"] == "skin"
+    assert run["input_mask"]["source"] == source
     assert 0 < run["input_mask"]["share"] < 1
     # What an exported report is made of (`revise`): the mask lies on the grid of the image in the scene.
     assert recorded_mask(run["input_mask"], volume_from_node(nodes.volume).geometry).volume.array.any()
     assert "femur" in nodes.models
-    assert "Note: The model read a mask made from the examination (skin, " in a_panel.ui.summaryLabel.text()
+    assert f"Note: The model read a mask made from the examination ({source}, " in a_panel.ui.summaryLabel.text()

@@ -109,9 +109,14 @@ def test_choices_reach_the_child(a_panel) -> None:
     a_panel.ui.jointComboBox.activated.emit(2)
     a_panel.ui.modelLineEdit.setText("/models/ünsere")
     a_panel.ui.modelLineEdit.textEdited.emit("/models/ünsere")
+    a_panel.ui.outlineLineEdit.setText("/masks/ünsere.nii.gz")
+    a_panel.ui.outlineLineEdit.textEdited.emit("/masks/ünsere.nii.gz")
     a_panel.ui.segmentButton.click()
     a_panel.work_until_idle()
-    assert "--joint knee --device auto --model /models/ünsere" in a_panel.ui.logText.toPlainText()
+    assert (
+        "--joint knee --device auto --model /models/ünsere --mask /masks/ünsere.nii.gz"
+        in a_panel.ui.logText.toPlainText()
+    )
     assert "Knee (as told)" in a_panel.ui.summaryLabel.text()
 
 

@@ -121,7 +121,13 @@ class Form:
         parameters = self._parameters
         self.logic.segment(
             parameters.inputVolume,
-            RunSettings(parameters.joint, parameters.device, parameters.earlier, parameters.modelFolder.strip()),
+            RunSettings(
+                parameters.joint,
+                parameters.device,
+                parameters.earlier,
+                parameters.modelFolder.strip(),
+                parameters.outlineFile.strip(),
+            ),
         )
 
     def cancel(self) -> None:
