@@ -32,11 +32,14 @@ class FieldEdge:
         Area of flat ends inside the field of view.
     on_edge : bool ndarray of shape (m,)
         Triangles of both.
+    flat_share : float
+        Largest share of the cross-section just below it that a flat end inside the field of view has (0 to 1).
     """
 
     cut_area_mm2: float
     flat_area_mm2: float
     on_edge: np.ndarray
+    flat_share: float = 0.0
 
     @property
     def is_cut(self) -> bool:
@@ -53,8 +56,10 @@ class FieldEdge:
         return ""
 
 
-def _flat_end(surface: Surface, area_vectors: np.ndarray, direction: np.ndarray, pitch_mm: float) -> np.ndarray:
-    """Triangles (m,) of a flat end perpendicular to a unit vector; none if the bone is rounded there.
+def _flat_end(
+    surface: Surface, area_vectors: np.ndarray, direction: np.ndarray, pitch_mm: float
+) -> tuple[np.ndarray, float]:
+    """Triangles (m,) of a flat end perpendicular to a unit vector, none if the bone is rounded there; and its share.
 
     The end is flat when the triangles that face the direction, at most 1.5 mm (or three quarters of a voxel) below the
     highest point, have at least 40 % of the cross-section 3 mm (or 1.5 voxels) below. The rest is the rim, which
@@ -68,7 +73,8 @@ def _flat_end(surface: Surface, area_vectors: np.ndarray, direction: np.ndarray,
     # The projected areas of everything above a plane add up to the cross-section with it.
     section = float(toward[height > top - max(_DEPTH_MM, 1.5 * pitch_mm)].sum())
     area = float(toward[flat].sum())
-    return flat if area > max(_FLAT_SHARE * section, _SMALLEST_FLAT_MM2) else np.zeros_like(flat)
+    share = min(area / max(section, 1e-9), 1.0) if area > _SMALLEST_FLAT_MM2 else 0.0
+    return (flat if share > _FLAT_SHARE else np.zeros_like(flat)), share
 
 
 def field_edge(surface: Surface, geometry: Geometry) -> FieldEdge:
@@ -90,10 +96,14 @@ def field_edge(surface: Surface, geometry: Geometry) -> FieldEdge:
     outside = (index < -_BEYOND_VOXELS) | (index > np.asarray(geometry.size) - 1 + _BEYOND_VOXELS)
     on_edge = np.asarray(outside.any(axis=1))[surface.triangles].any(axis=1)
     flat = np.zeros_like(on_edge)
+    largest = 0.0
     for axis, pitch in zip(np.asarray(geometry.direction).T, geometry.spacing_mm, strict=True):
         for direction in (axis, -axis):
-            flat |= _flat_end(surface, area_vectors, direction, pitch)
+            end, share = _flat_end(surface, area_vectors, direction, pitch)
+            flat |= end
+            largest = max(largest, share)
     flat &= ~on_edge
     # What surrounds a cut at the edge is rounded by the smoothing and looks flat too; it is no second cut.
     flat_area = 0.0 if on_edge.any() else float(areas[flat].sum())
-    return FieldEdge(float(areas[on_edge].sum()), flat_area, on_edge | flat)
+    flat_share = 0.0 if on_edge.any() else largest
+    return FieldEdge(float(areas[on_edge].sum()), flat_area, on_edge | flat, flat_share)

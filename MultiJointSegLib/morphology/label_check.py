@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.spatial import cKDTree
 
+from MultiJointSegLib.morphology.field_of_view import FieldEdge
 from MultiJointSegLib.morphology.landmarks import some_points
 from MultiJointSegLib.surface.mesh import Surface
 
 _NEIGHBORS = {
     "knee": (("fibula", "tibia", "femur"),),
-    "ankle": (("tibia", "talus", "calcaneus"),),
+    "ankle": (("tibia", "talus", "calcaneus"), ("calcaneus", "talus", "tibia")),
 }
 """(a, b, c): a lies nearer to b than to c, in every pose."""
 
@@ -33,10 +34,20 @@ def _gap_mm(first: Surface, second: Surface) -> float:
     return float(np.partition(distance, count - 1)[:count].mean())
 
 
-def swapped_labels(surfaces: Mapping[str, Surface], joint: str) -> str:
+_ROUNDER = {"shoulder": (("humerus", "scapula"),)}
+"""(a, b): a has less surface for its volume than b, also where both are cut: a tube with a ball, and a blade."""
+_CLEARLY_ROUNDER = 1.2
+_LEAVES_THE_FIELD = {"ankle": ("tibia", "calcaneus")}
+"""(a, b): where one of both is cut by the field of view and the other is whole, a is the one that is cut."""
+
+
+def swapped_labels(
+    surfaces: Mapping[str, Surface], joint: str, edges: Mapping[str, FieldEdge | None] | None = None
+) -> str:
     """One sentence if two bones of a joint seem to have each other's label, "" otherwise.
 
-    Independent of pose and side: the fibula lies at the tibia, and the talus between tibia and calcaneus.
+    Independent of pose and side: the fibula lies at the tibia, the talus between tibia and calcaneus; the scapula is
+    thinner than the humerus; and (with `edges`) it is the tibia that leaves the field of view, not the calcaneus.
     """
     for bone, near, far in _NEIGHBORS.get(joint, ()):
         if all(key in surfaces for key in (bone, near, far)):
@@ -46,7 +57,28 @@ def swapped_labels(surfaces: Mapping[str, Surface], joint: str) -> str:
                     f"The labels of {near} and {far} seem to be swapped: the {bone} lies {to_near:.0f} mm from the "
                     f"{near} and {to_far:.0f} mm from the {far}."
                 )
+    for round_one, thin_one in _ROUNDER.get(joint, ()):
+        if round_one in surfaces and thin_one in surfaces:
+            of_round, of_thin = _sphericity(surfaces[round_one]), _sphericity(surfaces[thin_one])
+            if of_thin > _CLEARLY_ROUNDER * of_round:
+                return (
+                    f"The labels of {round_one} and {thin_one} seem to be swapped: the bone labeled {thin_one} is "
+                    f"rounder (sphericity {of_thin:.2f}) than that labeled {round_one} ({of_round:.2f})."
+                )
+    if edges is not None and joint in _LEAVES_THE_FIELD:
+        cut, whole = _LEAVES_THE_FIELD[joint]
+        of_cut, of_whole = edges.get(cut), edges.get(whole)
+        if of_cut is not None and of_whole is not None and not of_cut.is_cut and of_whole.cut_area_mm2 > 0:
+            return (
+                f"The labels of {cut} and {whole} seem to be swapped: the {whole} is cut by the field of view "
+                f"({of_whole.cut_area_mm2:.0f} mm2) and the {cut} ends inside it."
+            )
     return ""
+
+
+def _sphericity(surface: Surface) -> float:
+    """Area of the sphere of the same volume over the surface's own: 1 for a sphere, less the thinner a body is."""
+    return float(np.cbrt(np.pi) * (6.0 * surface.volume_mm3) ** (2.0 / 3.0) / surface.area_mm2)
 
 
 def side_from_bones(surfaces: Mapping[str, Surface], joint: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from MultiJointSegLib.anatomy import catalog
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.ankle import measure_ankle
+from MultiJointSegLib.morphology.bone_check import unfit_bones, with_unfit_told
 from MultiJointSegLib.morphology.bone_measures import measure_bone
 from MultiJointSegLib.morphology.field_of_view import FieldEdge, field_edge
 from MultiJointSegLib.morphology.growth_plate import measure_growth_plates
@@ -59,7 +60,8 @@ def measure_surfaces(
     -------
     list of Measurement
         In the order of the joint's bones, then the measures of the joint. Where two labels seem to be swapped, the
-        latter have no value but this as their reason.
+        latter have no value but this as their reason; where a bone is not fit to be measured (see `bone_check`), those
+        that need it.
 
     Raises
     ------
@@ -71,27 +73,36 @@ def measure_surfaces(
         return measure_both(
             surfaces, sides, lambda part, where: measure_surfaces(part, joint=joint, labels=labels, side=where)
         )
+    keys = [bone.key for bone in catalog.joint(joint).bones if bone.key in surfaces]
+    edges = {key: None if labels is None else field_edge(surfaces[key], labels.geometry) for key in keys}
+    conflict = side_conflict(surfaces, joint, side)
+    swapped = swapped_labels(surfaces, joint, edges)
+    unfit = {} if swapped else unfit_bones(surfaces, joint, edges, None if labels is None else labels.geometry)
+    fit = {key: surface for key, surface in surfaces.items() if key not in unfit}
     result: list[Measurement] = []
-    edges: dict[str, FieldEdge | None] = {}
     head_of = HEADS.get(joint)
-    for bone in catalog.joint(joint).bones:
-        surface = surfaces.get(bone.key)
-        if surface is None:
-            continue
-        edge = edges[bone.key] = None if labels is None else field_edge(surface, labels.geometry)
-        result += measure_bone(surface, bone, edge)
-        if head_of is not None and head_of[0] == bone.key:
-            result += measure_head(surface, joint=joint, edge=edge, partner=surfaces.get(head_of[2]))
+    for key in keys:
+        result += measure_bone(surfaces[key], catalog.bone(key), edges[key])
+        if head_of is not None and head_of[0] == key:
+            head = measure_head(surfaces[key], joint=joint, edge=edges[key], partner=surfaces.get(head_of[2]))
+            why = swapped or unfit.get(key, "")
+            result += _without_value(head, why) if why else head
     if image is not None and labels is not None:
         result += measure_growth_plates(image, labels, joint)
-    conflict = side_conflict(surfaces, joint, side)
+    # A femur alone has the hip's measures; with one bone unfit, or all of any joint, nothing is measured at all.
+    nothing = swapped or (next(iter(unfit.values()), "") if joint == "hip" or not fit else "")
+    used = surfaces if nothing else fit
     if joint == "knee":
-        of_joint = measure_knee(surfaces, edges, None if conflict else side)
+        of_joint = measure_knee(used, edges, None if conflict else side)
     else:
-        of_joint = JOINT_MEASURES[joint](surfaces, edges) if joint in JOINT_MEASURES else []
-    swapped = swapped_labels(surfaces, joint)
-    if swapped:
-        of_joint = [replace(m, value=None, reason=swapped, geometry={}, error_estimate=None, note="") for m in of_joint]
+        of_joint = JOINT_MEASURES[joint](used, edges) if joint in JOINT_MEASURES else []
+    if nothing:
+        of_joint = _without_value(of_joint, nothing)
+    of_joint = with_unfit_told(of_joint, unfit)
     if conflict:
         of_joint = [m if m.value is None else replace(m, note=f"{m.note} {conflict}".strip()) for m in of_joint]
     return result + of_joint
+
+
+def _without_value(measurements: list[Measurement], reason: str) -> list[Measurement]:
+    return [replace(m, value=None, reason=reason, geometry={}, error_estimate=None, note="") for m in measurements]

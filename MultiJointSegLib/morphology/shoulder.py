@@ -26,6 +26,10 @@ from MultiJointSegLib.morphology.shoulder_humerus import RETROVERSION, retrovers
 from MultiJointSegLib.morphology.shoulder_scapula import ScapularAxes, scapular_axes
 from MultiJointSegLib.surface.mesh import Surface, to_polydata
 
+_ABOVE_FACE_MM, _BESIDE, _SHALLOWEST = 5.0, 0.12, 0.5
+"""Lines into the glenoid start above its face, are this share of its width apart, and none is half as long as others.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -142,21 +146,35 @@ def _glenoid_measures(glenoid: Glenoid, head: HeadSphere) -> dict[str, _Found]:
 
 
 def _vault_depth(scapula: Surface, glenoid: Glenoid) -> _Found:
+    """Along the line through the center; lines beside it tell whether it meets a hole."""
     locator = vtkStaticCellLocator()
     locator.SetDataSet(to_polydata(scapula))
     locator.BuildLocator()
+    reach = _BESIDE * glenoid.width_mm
+    places = [glenoid.center_mm + reach * (a * glenoid.up + b * glenoid.front) for a in (0, -1, 1) for b in (0, -1, 1)]
+    found = [_depths(locator, place, glenoid.normal) for place in places]
+    depths = np.array([back - face for face, back in filter(None, found)])
+    if found[0] is None or len(depths) < len(places):
+        return _Found(reason="The line into the glenoid does not leave the bone again.")
+    if depths.min() < _SHALLOWEST * np.median(depths):
+        return _Found(
+            reason=f"The bone behind the glenoid has a hole or is uneven: lines into it {reach:.0f} mm apart are "
+            f"{depths.min():.0f} to {depths.max():.0f} mm long."
+        )
+    face, back = (glenoid.center_mm - depth * glenoid.normal for depth in found[0])
+    # Both walls are uncertain, and the one behind is oblique to the line.
+    return _Found(float(depths[0]), 2.0 * CONTACT_ERROR_MM, {"depth": line(face, back)})
+
+
+def _depths(locator: vtkStaticCellLocator, place: np.ndarray, normal: np.ndarray) -> tuple[float, float] | None:
+    """How deep under a place on the face, along the normal, a line enters the bone and leaves it again, mm."""
     crossings = vtkPoints()
-    ends = [(glenoid.center_mm + way * glenoid.normal).tolist() for way in (5.0, -200.0)]
+    ends = [(place + way * normal).tolist() for way in (_ABOVE_FACE_MM, -200.0)]
     locator.IntersectWithLine(ends[0], ends[1], 1e-6, crossings, None)
     depths = sorted(
-        float((glenoid.center_mm - np.asarray(crossings.GetPoint(n))) @ glenoid.normal)
-        for n in range(crossings.GetNumberOfPoints())
+        float((place - np.asarray(crossings.GetPoint(n))) @ normal) for n in range(crossings.GetNumberOfPoints())
     )
-    if len(depths) < 2:
-        return _Found(reason="The line into the glenoid does not leave the bone again.")
-    face, back = glenoid.center_mm - depths[0] * glenoid.normal, glenoid.center_mm - depths[1] * glenoid.normal
-    # Both walls are uncertain, and the one behind is oblique to the line.
-    return _Found(depths[1] - depths[0], 2.0 * CONTACT_ERROR_MM, {"depth": line(face, back)})
+    return (depths[0], depths[1]) if len(depths) >= 2 else None
 
 
 def _center_error(head: HeadSphere) -> float:
