@@ -15,9 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.morphology.published_values import published_values
 
 SCHEMA_VERSION: Final = "1.0"
-CSV_COLUMNS = ("key", "bone", "name", "value", "unit", "error_estimate", "reason", "note", "definition", "reference")
+CSV_COLUMNS = (
+    "key", "bone", "name", "value", "unit", "error_estimate", "reason", "note", "definition", "reference",
+    "published_values",
+)  # fmt: skip
 
 _Position = Annotated[list[float], Field(min_length=3, max_length=3)]
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -121,7 +125,8 @@ def write_measurements(measurements: Sequence[Measurement], csv_path: Path, json
     """Write measurements as CSV and as JSON; each file is complete or not there.
 
     The CSV (UTF-8, comma, header line) has the columns `CSV_COLUMNS`; a value that cannot be given is an empty
-    cell with its reason. The JSON holds the geometry too and follows `MeasurementsFile`.
+    cell with its reason, and what other studies found stands in the last one (see `published_values`). The JSON holds
+    the geometry too and follows `MeasurementsFile`.
 
     Raises
     ------
@@ -134,7 +139,8 @@ def write_measurements(measurements: Sequence[Measurement], csv_path: Path, json
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for m in measurements:
-        row = [getattr(m, column) for column in CSV_COLUMNS]
+        row = [getattr(m, column) for column in CSV_COLUMNS[:-1]]
+        row.append(" | ".join(value.sentence() for value in published_values(m.key)))
         writer.writerow(["" if v is None else f"{v:.6g}" if isinstance(v, float) else v for v in row])
     _write_atomically(csv_path, table.getvalue())
     _write_atomically(json_path, document.model_dump_json(indent=2) + "\n")

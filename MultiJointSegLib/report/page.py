@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from MultiJointSegLib.morphology.published_values import PublishedValue, published_values
 from MultiJointSegLib.progress import Progress, ProgressSpan, SilentProgress
 from MultiJointSegLib.report.content import ReportContent
 from MultiJointSegLib.report.drawings import ReportDrawings
@@ -93,6 +94,16 @@ def _definitions(content: ReportContent) -> list[tuple[str, str, str]]:
     for m in content.measurements:
         seen.setdefault((m.name, m.definition), (m.name, m.definition, m.reference))
     return list(seen.values())
+
+
+def _published(content: ReportContent) -> list[tuple[str, str, PublishedValue]]:
+    """Name, value here and each published value of the measures that have one here."""
+    return [
+        (m.name, f"{format_value(m.value)} {UNITS.get(m.unit, m.unit)}".rstrip(), published)
+        for m in content.measurements
+        if m.value is not None
+        for published in published_values(m.key)
+    ]
 
 
 def _certainty(content: ReportContent) -> list[_BoneCertainty]:
@@ -229,6 +240,7 @@ def write_report(
         rows=_rows(content),
         landmarks=[*_landmarks(content, drawn), *((data_address(png), caption) for caption, png in maps.items())],
         definitions=_definitions(content),
+        published=_published(content),
         certainty=_certainty(content),
         citations=METHODS,
         version=content.run.get("versions", {}).get("MultiJointSeg", "") if content.run else "",  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from vtkmodules.vtkCommonDataModel import vtkTable
 
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.morphology.measurement import Measurement
+from MultiJointSegLib.morphology.published_values import published_values
 from MultiJointSegSlicer.scene.mrml import Node, Scene
 
 SIGNIFICANT_DIGITS = 6
@@ -27,6 +28,7 @@ COLUMNS = {
     "Error estimate": "Standard error in the same unit; nan where none was estimated",
     "Definition": "How the value is defined",
     "Reference": "Source of the definition or formula",
+    "Published values": "What other studies found, with age group and source; no limit between healthy and ill",
     "Note": "What to know before the value is used, or why there is none",
     "Key": "Name of the measurement in files",
 }
@@ -79,7 +81,8 @@ def set_value(node: Node, key: str, value: float | None, note: str) -> None:
 
 def _row(m: Measurement) -> tuple[str | float, ...]:
     bone = anatomy.bone(m.bone).name if m.bone else EMPTY
-    texts = (m.definition, m.reference, m.reason or m.note, m.key)
+    published = " | ".join(value.sentence() for value in published_values(m.key))
+    texts = (m.definition, m.reference, published, m.reason or m.note, m.key)
     return (bone, _text(m.name), _number(m.value), m.unit, _number(m.error_estimate), *map(_text, texts))
 
 
