@@ -24,6 +24,9 @@ SURFACE_FORMATS = ("stl", "ply", "obj", "vtp", "glb")
 ALL_BONES_NAME = "bones.glb"
 """glTF holds all bones in one file, in their colors."""
 
+DICOM_NAMES = {"segmentation": "segmentation.dcm", "report": "measurements.dcm"}
+"""Files of what the command line calls DICOM objects."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportChoices:
@@ -37,11 +40,20 @@ class ExportChoices:
         report.html.
     dicom
         segmentation.dcm.
+    dicom_report
+        measurements.dcm, the measurements as DICOM structured report.
     """
 
     surface_format: str = "stl"
     report: bool = False
     dicom: bool = False
+    dicom_report: bool = False
+
+    @property
+    def dicom_objects(self) -> tuple[str, ...]:
+        """What is written as DICOM, as the command line names it."""
+        wanted = (("segmentation", self.dicom), ("report", self.dicom_report))
+        return tuple(name for name, chosen in wanted if chosen)
 
 
 class Exporting:
@@ -72,15 +84,23 @@ class Exporting:
 
         def finish(folder: Path, _data: Mapping[str, Any]) -> Steps:
             made = yield from exporting_result(nodes, parent, surface_format=choices.surface_format)
-            for name, wanted in (("report.html", choices.report), ("segmentation.dcm", choices.dicom)):
-                if wanted:
-                    shutil.copyfile(folder / "result" / name, made / name)
+            asked = ["report.html"] if choices.report else []
+            for name in (*asked, *(DICOM_NAMES[wanted] for wanted in choices.dicom_objects)):
+                shutil.copyfile(folder / "result" / name, made / name)
             return _("Exported to {folder}.").format(folder=made)
 
-        if not choices.report and not choices.dicom:
+        if not choices.report and not choices.dicom_objects:
             return self.job.start_steps(lambda: finish(parent, {}))
-        files = self._dicom_files(nodes.volume) if choices.dicom else ()
-        return self.job.start(lambda folder: _write_input(nodes, files, folder), finish)
+        files = self._dicom_files(nodes.volume) if choices.dicom_objects else ()
+        if choices.dicom_objects and not files:
+            self.job.fail(
+                _(
+                    "DICOM refers to the images it was made from: load the examination through Slicer's DICOM "
+                    "database, and segment that volume."
+                )
+            )
+            return False
+        return self.job.start(lambda folder: _write_input(nodes, files, choices.dicom_objects, folder), finish)
 
 
 def exporting_result(nodes: SceneNodes, parent: Path, *, surface_format: str = "stl") -> Generator[None, None, Path]:
@@ -137,7 +157,9 @@ def _write_surfaces(nodes: SceneNodes, folder: Path, surface_format: str) -> Gen
         yield
 
 
-def _write_input(nodes: SceneNodes, dicom_files: Sequence[Path], folder: Path) -> list[str]:
+def _write_input(
+    nodes: SceneNodes, dicom_files: Sequence[Path], dicom_objects: Sequence[str], folder: Path
+) -> list[str]:
     """Write what the child needs; returns the arguments of the command line."""
     from MultiJointSegLib.imaging.writing import write_volume
     from MultiJointSegLib.surface.writing import write_surface
@@ -159,7 +181,7 @@ def _write_input(nodes: SceneNodes, dicom_files: Sequence[Path], folder: Path) -
     arguments += ["--review", _("Not accepted by a person.") if acceptance is None else acceptance.sentence()]
     if dicom_files:
         (folder / "dicom.txt").write_text("\n".join(map(str, dicom_files)), encoding="utf-8")
-        arguments += ["--dicom-source", str(folder / "dicom.txt")]
+        arguments += ["--dicom-source", str(folder / "dicom.txt"), "--dicom-objects", *dicom_objects]
     return arguments
 
 

@@ -141,7 +141,14 @@ def _revise(parser: argparse.ArgumentParser) -> None:
         "--dicom-source",
         metavar="FOLDER",
         help="DICOM series that the examination was read from, or a text file that lists its files: "
-        "write segmentation.dcm as well",
+        "write DICOM as well",
+    )
+    parser.add_argument(
+        "--dicom-objects",
+        nargs="+",
+        choices=("segmentation", "report"),
+        default=["segmentation"],
+        help="segmentation.dcm (masks), measurements.dcm (structured report) or both (default: segmentation)",
     )
     parser.add_argument("--no-scene", action="store_true", help="leave out scene.mrb")
 

@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
                 surfaces=arguments.surfaces,
                 review=arguments.review,
                 dicom_source=arguments.dicom_source,
+                dicom_objects=arguments.dicom_objects,
                 overwrite=arguments.overwrite,
                 progress=progress,
                 scene_writer=None if arguments.no_scene else write_scene,

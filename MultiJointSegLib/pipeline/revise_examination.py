@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,7 @@ def revise_examination(
     surfaces: str | Path | None = None,
     review: str = "",
     dicom_source: str | Path | None = None,
+    dicom_objects: Sequence[str] = ("segmentation",),
     overwrite: bool = False,
     progress: Progress | None = None,
     scene_writer: SceneWriter | None = None,
@@ -133,7 +134,10 @@ def revise_examination(
         A sentence on who accepted the segmentation; goes into run.json and the report.
     dicom_source
         Folder of the DICOM series that the examination was read from, or a text file that lists its files, one per
-        line: writes segmentation.dcm too.
+        line: writes what `dicom_objects` names.
+    dicom_objects
+        "segmentation" (segmentation.dcm, the masks), "report" (measurements.dcm, the measurements as a structured
+        report), or both.
     overwrite, progress, scene_writer
         See `segment_examination.segment_examination`.
 
@@ -169,9 +173,19 @@ def revise_examination(
             surfaces=given,
         )
         if dicom_source is not None:
-            from MultiJointSegLib.imaging.dicom_segmentation import write_dicom_segmentation
+            files = _listed(Path(dicom_source))
+            if "segmentation" in dicom_objects:
+                from MultiJointSegLib.imaging.dicom_segmentation import write_dicom_segmentation
 
-            write_dicom_segmentation(folder / names.DICOM_NAME, labels, chosen.bones, _listed(Path(dicom_source)))
+                write_dicom_segmentation(folder / names.DICOM_NAME, labels, chosen.bones, files)
+            if "report" in dicom_objects:
+                from MultiJointSegLib.morphology.label_check import side_from_bones
+                from MultiJointSegLib.report.content import side_of
+                from MultiJointSegLib.report.structured_report import write_structured_report
+
+                side = side_of(volume) or side_from_bones(finished.surfaces, chosen.key)
+                path = folder / names.DICOM_REPORT_NAME
+                write_structured_report(path, finished.measurements, chosen, files, side=side)
         clock.finish("Done")
     remade = tuple(key for key in finished.surfaces if key not in given)
     return RevisedExamination(Path(output), chosen, remade, list(finished.measurements))

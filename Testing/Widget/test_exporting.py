@@ -82,11 +82,41 @@ def test_dicom_is_offered_for_volumes_of_the_dicom_database(a_result, tmp_path) 
     slicer.dicomDatabase.files.update({"1.2.3": "/data/ä.dcm", "1.2.4": "/data/b.dcm"})
     a_result.widget.form.refresh()
     assert a_result.ui.dicomCheckBox.isEnabled()
+    assert a_result.ui.dicomReportCheckBox.isEnabled()
     a_result.ui.dicomCheckBox.click()
     a_result.folder = str(tmp_path)
     export(a_result)
+    assert "measurements.dcm" not in names(tmp_path / "Knie_Zoë")
     written = (tmp_path / "Knie_Zoë" / "segmentation.dcm").read_text(encoding="utf-8")
     assert [line.rsplit("/", 1)[-1] for line in written.split("\n")] == ["ä.dcm", "b.dcm"]
+
+
+def test_measurements_go_out_as_a_dicom_structured_report(a_result, tmp_path) -> None:
+    import slicer
+
+    ui = a_result.ui
+    assert not ui.dicomReportCheckBox.isEnabled()
+    a_result.desk.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    slicer.dicomDatabase.files.update({"1.2.3": "/data/ä.dcm", "1.2.4": "/data/b.dcm"})
+    a_result.widget.form.refresh()
+    ui.reportCheckBox.setChecked(False)
+    ui.dicomReportCheckBox.click()
+    a_result.folder = str(tmp_path)
+    export(a_result)
+    a_result.picture("09-exported-dicom")
+    folder = tmp_path / "Knie_Zoë"
+    assert {"measurements.dcm"} == {name for name in names(folder) if name.endswith((".dcm", ".html"))}
+    assert (folder / "measurements.dcm").read_text(encoding="utf-8").split("\n")[0].endswith("ä.dcm")
+
+
+def test_dicom_without_its_source_is_a_sentence(a_result, tmp_path) -> None:
+    from MultiJointSegSlicer.exporting import ExportChoices
+
+    logic, folder = a_result.parts.exporting, tmp_path / "out"
+    folder.mkdir()
+    assert not logic.export(a_result.widget.form.results.nodes, folder, ExportChoices(dicom_report=True))
+    assert "load the examination through Slicer's DICOM database" in logic.job.sentence
+    assert names(folder) == set()
 
 
 def test_failed_report_leaves_no_folder(a_result, tmp_path) -> None:

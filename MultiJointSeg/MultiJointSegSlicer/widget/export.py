@@ -49,7 +49,8 @@ class ExportPanel:
             self.ui.exportLabel.text = ""
         self.ui.exportButton.enabled = nodes is not None and not self.logic.job.state.busy
         self.ui.reportCheckBox.enabled = nodes is not None and self.logic.can_report(nodes)
-        self.ui.dicomCheckBox.enabled = nodes is not None and self.logic.can_write_dicom(nodes)
+        from_dicom = nodes is not None and self.logic.can_write_dicom(nodes)
+        self.ui.dicomCheckBox.enabled = self.ui.dicomReportCheckBox.enabled = from_dicom
 
     def export(self) -> None:
         """Write the shown result into a folder that the user chooses."""
@@ -62,6 +63,7 @@ class ExportPanel:
             str(self.ui.surfaceFormatComboBox.currentText).lower(),
             report=bool(self.ui.reportCheckBox.enabled and self.ui.reportCheckBox.checked),
             dicom=bool(self.ui.dicomCheckBox.enabled and self.ui.dicomCheckBox.checked),
+            dicom_report=bool(self.ui.dicomReportCheckBox.enabled and self.ui.dicomReportCheckBox.checked),
         )
         self.logic.export(self._nodes, Path(parent), choices)
 

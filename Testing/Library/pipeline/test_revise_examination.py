@@ -78,15 +78,24 @@ def test_growth_plates_are_measured_again_where_the_examination_is_given(a_case,
     assert "--run needs --examination" in capsys.readouterr().err
 
 
-def test_revision_is_a_whole_result_with_report_and_reviewer(a_case, capsys) -> None:
+def test_revision_is_a_whole_result_with_report_and_reviewer(a_case, capsys, monkeypatch) -> None:
+    asked = {}
+    monkeypatch.setattr(
+        "MultiJointSegLib.report.structured_report.write_structured_report",
+        lambda path, measurements, joint, source, *, side: asked.update(path=path, count=len(measurements), side=side),
+    )
     labels, image = a_case / "labels.nii.gz", a_case / "image.nii.gz"
     arguments = ["revise", str(labels), "-o", str(a_case / "out"), "--examination", str(image)]
     arguments += ["--run", str(a_case / "run.json"), "--review", "Accepted by Zoë on 2026-03-04.", "--no-scene"]
+    arguments += ["--dicom-source", str(a_case), "--dicom-objects", "report"]
     assert main([*arguments, "--quiet"]) == 0
     names = {path.name for path in (a_case / "out").iterdir()}
     assert {"report.html", "run.json", "labels.nii.gz", "measurements.csv", "segmentation.seg.nrrd"} <= names
     run = json.loads((a_case / "out" / "run.json").read_text(encoding="utf-8"))
     assert run["review"] == "Accepted by Zoë on 2026-03-04."
+    # The boxes lie upon each other, so that they do not tell the side.
+    assert (asked["path"].name, asked["side"]) == ("measurements.dcm", None)
+    assert asked["count"] > 10
     report = (a_case / "out" / "report.html").read_text(encoding="utf-8")
     assert "Accepted by Zoë on 2026-03-04." in report
     assert "The patella was not found." in report
