@@ -1,13 +1,15 @@
-"""Simulates active refinement: wrong labels are planted, the true ones play the reader who mends what is asked for.
+"""Simulates active refinement: proposals that failed are planted, the true labels play the reader who mends them.
 
-``python Testing/Benchmarks/refinement.py --hip-mr FOLDER [--seeds 5] [--budget 0.2] [--steps 150] [-o FILE.json]``
+``python Testing/Benchmarks/refinement.py [--hip-mr FOLDER] [--seeds 5] [--budget 0.2] [-o FILE.json]``
 
-Without ``--hip-mr`` the cases are phantoms of the knee. For each seed some training cases get spoiled labels (a bone
-shifted, shrunk or missing). Networks of three folds judge every case without having seen it; each strategy spends the
-same budget; a network is then trained on the labels as they are, and tested on the same unseen cases. The bounds are
-no mending and all labels true. Strategies are compared with random choice by a paired Wilcoxon test over seeds.
-Slices are coarse (3 mm pixels, 5 mm apart) and the network is small. What is done is written after every seed, as JSON
-and as a table beside it.
+Without ``--hip-mr`` the cases are phantoms of the knee. For each seed a third of the cases is put aside to be tested
+on, and a share of the others gets proposals of a program that failed (`refinement_cases.spoiled`). Networks of three
+folds judge every case without having seen it; each strategy spends the same budget on it; a network is then trained on
+the labels as they stand, and tested. The bounds are no mending and all labels true. With "rest again" networks judge a
+second time, and labels that they doubt are replaced by theirs before the last training, as in a second round of
+``refine``. Random choice is the mean of several draws; strategies are compared with it by a paired Wilcoxon test
+over seeds. Slices are coarse and the network is small. What is done is written after every seed, as JSON and as a
+table beside it.
 """
 
 from __future__ import annotations
@@ -17,226 +19,212 @@ import json
 import platform
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
-from scipy.stats import wilcoxon
+from refinement_cases import hip_cases, phantom_cases, spoiled
+from refinement_tables import AGAIN, summarize, write
 
 from MultiJointSegLib.annotation.refinement.disagreement import compare_labels
-from MultiJointSegLib.annotation.refinement.judging import judge_cases, predict_slices, train_networks
+from MultiJointSegLib.annotation.refinement.judging import judge_cases, predict_slices, propose_labels, train_networks
+from MultiJointSegLib.annotation.refinement.rounds import doubted_cases
 from MultiJointSegLib.annotation.refinement.selection import STRATEGIES, rank
-from MultiJointSegLib.imaging.reading import read_label_map
 from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.learning.config import LearningConfig, parse_config
 from MultiJointSegLib.learning.dataset_cache import cached_slices
 from MultiJointSegLib.learning.examination_data import slice_settings
 from MultiJointSegLib.learning.manifest import Examination
-from MultiJointSegLib.phantom.phantom import make_phantom
+from MultiJointSegLib.networks.shared_unet import SharedUNet
 from MultiJointSegLib.progress import SilentProgress
 
 CPU = torch.device("cpu")
-FIRST_PHANTOM = 4_000_000
+FOLDS = 3
 
 
-def hip_cases(folder: Path) -> list[Examination]:
-    """The labelled hip MR examinations; femur and hip bone."""
-    return [
-        Examination(
-            name=path.name.removesuffix("_seg.nii.gz"),
-            image=path.with_name(path.name.replace("_seg", "_img")),
-            label=path,
-            joint="hip",
-            subject=path.name[:2],
-            label_values=((0, 0), (1, 1), (2, 9), (3, 0), (4, 0)),
-        )
-        for path in sorted(folder.glob("*_seg.nii.gz"))
-    ]
+@dataclass(frozen=True)
+class Setting:
+    """What is the same in every seed.
+
+    Parameters
+    ----------
+    config : LearningConfig
+    budget, wrong : float
+        Share of the training cases that a person mends, and of those whose proposals failed.
+    repeats : int
+        Networks whose mean Dice counts for an arm.
+    draws : int
+        Of random choice.
+    """
+
+    config: LearningConfig
+    budget: float
+    wrong: float
+    repeats: int
+    draws: int
 
 
-def phantom_cases(count: int, folder: Path) -> list[Examination]:
-    """Phantoms of knees with exact labels."""
-    cases = []
-    for seed in range(FIRST_PHANTOM, FIRST_PHANTOM + count):
-        phantom = make_phantom("knee", seed=seed, plane="sagittal")
-        image, label = folder / f"{seed}_img.nii.gz", folder / f"{seed}_seg.nii.gz"
-        write_volume(phantom.volume, image)
-        write_volume(phantom.labels, label)
-        values = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 4))
-        cases.append(
-            Examination(name=str(seed), image=image, label=label, joint="knee", subject=str(seed), label_values=values)
-        )
-    return cases
-
-
-def spoiled(case: Examination, rng: np.random.Generator, path: Path) -> Examination:
-    """The case with one of its bones shifted, shrunk or missing, in a new file."""
-    labels = read_label_map(case.label)
-    array = labels.array.copy()
-    values = [value for value, label in case.label_values if label and (array == value).any()]
-    for value in rng.permutation(values)[: max(1, len(values) // 2)]:
-        mask = array == value
-        kind = rng.integers(3)
-        array[mask] = 0
-        if kind == 0:
-            shift = rng.choice([-1, 1], 2) * rng.integers(8, 16, 2)
-            moved = np.roll(mask, shift, axis=np.argsort(mask.shape)[1:])
-            array[moved & (array == 0)] = value
-        elif kind == 1:
-            inner = ndimage.binary_erosion(mask, np.ones((1, 3, 3)) if mask.shape[0] < 64 else np.ones((3, 3, 3)), 4)
-            array[inner] = value
-    write_volume(labels.with_array(array), path)
-    return replace(case, label=path)
-
-
-def unseen_dice(network: object, cases: list[Examination], config: LearningConfig, cache: Path) -> float:
+def unseen_dice(network: SharedUNet, cases: list[Examination], config: LearningConfig, cache: Path) -> float:
     """Mean Dice over bones and unseen cases, on canonical slices."""
     values = []
     for case in cases:
         slices = cached_slices(case, cache, slice_settings(config.data))
-        bones = {bone.key: bone.label for bone in case.bones}
-        answer = predict_slices(network, slices.images, case.joint).argmax(1)  # type: ignore[arg-type]
+        answer = predict_slices(network, slices.images, case.joint).argmax(1)
         table = np.array([0, *(bone.label for bone in case.bones)])
-        by_bone, _ = compare_labels(np.asarray(slices.labels), table[np.minimum(answer, len(bones))], bones)
+        bones = {bone.key: bone.label for bone in case.bones}
+        by_bone, _ = compare_labels(np.asarray(slices.labels), table[answer], bones)
         values.append(1 - float(np.mean(list(by_bone.values()))))
     return float(np.mean(values))
 
 
-def run_seed(
-    cases: list[Examination], seed: int, config: LearningConfig, budget: float, wrong: float, folder: Path
-) -> dict[str, float]:
-    """Test Dice after each strategy's mending, and the bounds."""
-    rng = np.random.default_rng(seed)
-    order = [cases[index] for index in rng.permutation(len(cases))]
-    tested = order[: len(cases) // 3]
-    pool = order[len(cases) // 3 :]
-    folder.mkdir(parents=True)
-    bad = set(rng.choice(len(pool), max(1, round(wrong * len(pool))), replace=False).tolist())
-    labels = [spoiled(c, rng, folder / f"{c.name}.nii.gz") if i in bad else c for i, c in enumerate(pool)]
-    judgments = judge_cases(
-        labels, [c.name for c in labels], config, folder / "judge", folds=3, networks=2, seed=seed, device=CPU
+class Trial:
+    """One seed: its cases, what is wrong with them, and the Dice that sets of labels lead to."""
+
+    def __init__(self, cases: list[Examination], seed: int, setting: Setting, folder: Path) -> None:
+        rng = np.random.default_rng(seed)
+        order = [cases[index] for index in rng.permutation(len(cases))]
+        self.seed, self.setting, self.folder = seed, setting, folder
+        self.tested = order[: len(cases) // 3]
+        self.truth = {case.name: case for case in order[len(cases) // 3 :]}
+        folder.mkdir(parents=True)
+        names = list(self.truth)
+        self.bad = frozenset(rng.choice(names, max(1, round(setting.wrong * len(names))), replace=False).tolist())
+        self.proposed = {
+            name: spoiled(case, rng, folder / f"{name}.nii.gz") if name in self.bad else case
+            for name, case in self.truth.items()
+        }
+        self._known: dict[frozenset[str], float] = {}
+        self._trained = 0
+
+    def after(self, mended: set[str]) -> dict[str, Examination]:
+        """The labels once a person has mended these cases."""
+        return self.truth | {name: case for name, case in self.proposed.items() if name not in mended}
+
+    def dice(self, labels: dict[str, Examination]) -> float:
+        """Dice on the unseen cases of networks trained on labels; the same labels are not trained on again."""
+        key = frozenset(str(case.label) for case in labels.values())
+        if key not in self._known:
+            values = []
+            for repeat in range(self.setting.repeats):
+                self._trained += 1
+                config = self.setting.config.model_copy(update={"seed": self.seed + 1000 * repeat})
+                name = f"network_{self._trained}"
+                trained = train_networks(config, list(labels.values()), self.folder, name, CPU, SilentProgress())
+                (network,) = trained.values()
+                values.append(unseen_dice(network, self.tested, config, self.folder / "cache"))
+            self._known[key] = float(np.mean(values))
+        return self._known[key]
+
+    def proposed_again(self, mended: set[str], name: str) -> dict[str, Examination]:
+        """As `after`, and labels that networks trained without them doubt are replaced by their answer."""
+        labels = self.after(mended)
+        folder, config = self.folder / name, self.setting.config
+        judged = judge_cases(
+            list(labels.values()), list(labels), config, folder, folds=FOLDS, networks=1, seed=self.seed, device=CPU
+        )
+        evidence = {case: judgment.evidence for case, judgment in judged.items()}
+        for case in doubted_cases(evidence, [case for case in labels if case not in mended], sorted(mended)):
+            path = folder / f"{case}.nii.gz"
+            write_volume(propose_labels(labels[case], judged[case], config), path)
+            values = tuple((bone.label, bone.label) for bone in labels[case].bones)
+            labels[case] = replace(labels[case], label=path, label_values=((0, 0), *values))
+        return labels
+
+
+def run_seed(cases: list[Examination], seed: int, setting: Setting, folder: Path) -> dict[str, float]:
+    """Dice on unseen cases after each strategy's mending, how many failures it found, and the bounds."""
+    trial = Trial(cases, seed, setting, folder)
+    judged = judge_cases(
+        list(trial.proposed.values()),
+        list(trial.proposed),
+        setting.config,
+        folder,
+        folds=FOLDS,
+        networks=2,
+        seed=seed,
+        device=CPU,
     )
-    evidence = [judgment.evidence for judgment in judgments.values()]
-    count = max(1, round(budget * len(pool)))
-    truth = {c.name: c for c in pool}
-    arms: dict[str, set[str]] = {"no mending": set(), "all true": set(truth)}
-    arms |= {name: set(rank(name, evidence, seed=seed)[:count]) for name in STRATEGIES}
-    results: dict[str, float] = {}
-    done: dict[frozenset[str], float] = {}
-    for arm, mended in arms.items():
-        wrongly = frozenset(labels[i].name for i in bad) - mended
-        if wrongly not in done:  # the same labels give the same network
-            used = [c if c.name in wrongly else truth[c.name] for c in labels]
-            trained = train_networks(
-                config.model_copy(update={"seed": seed}), used, folder, f"arm_{len(done)}", CPU, SilentProgress()
-            )
-            done[wrongly] = unseen_dice(trained[cases[0].joint], tested, config, folder / "cache")
-        results[arm] = done[wrongly]
-        results[f"{arm}: spoiled cases found"] = len(bad) - len(wrongly)
-    results["spoiled cases"] = len(bad)
+    evidence = [judgment.evidence for judgment in judged.values()]
+    count = max(1, int(setting.budget * len(evidence)))
+    results: dict[str, float] = {"failures": len(trial.bad), "mended": count}
+    results["no mending"] = trial.dice(trial.after(set()))
+    results["all true"] = trial.dice(trial.after(set(trial.truth)))
+    for name in STRATEGIES:
+        draws = [set(rank(name, evidence, seed=seed)[:count])]
+        if name == "random":
+            draws = [set(rank(name, evidence, seed=100 * seed + draw)[:count]) for draw in range(setting.draws)]
+        results[f"{name}: found"] = float(np.mean([len(mended & trial.bad) for mended in draws]))
+        results[name] = float(np.mean([trial.dice(trial.after(mended)) for mended in draws]))
+        if name in AGAIN:
+            results[AGAIN[name]] = trial.dice(trial.proposed_again(draws[0], f"again_{name}"))
     return results
 
 
-def summarize(rows: list[dict[str, float]]) -> dict[str, dict[str, float | None]]:
-    """Per arm: mean Dice, share of the all-true Dice, and the paired test against random choice."""
-    summary: dict[str, dict[str, float | None]] = {}
-    full = np.array([row["all true"] for row in rows])
-    chance = np.array([row["random"] for row in rows])
-    for arm in ("no mending", *STRATEGIES, "all true"):
-        values = np.array([row[arm] for row in rows])
-        differs = np.any(values != chance)
-        summary[arm] = {
-            "mean_dice": round(float(values.mean()), 4),
-            "share_of_all_true": round(float((values / full).mean()), 4),
-            "spoiled_found": round(float(np.mean([row[f"{arm}: spoiled cases found"] for row in rows])), 2),
-            "better_than_random_in": int((values > chance).sum()),
-            "p_against_random": round(float(wilcoxon(values, chance).pvalue), 4) if differs and len(rows) > 2 else None,
+def configuration(joint: str, steps: int, pixel_mm: float) -> LearningConfig:
+    """A small network on coarse slices."""
+    return parse_config(
+        {
+            "scheme": "individual",
+            "joints": [joint],
+            "network": {"initialization": "imagenet", "decoder_channels": [48, 32, 24, 16, 8]},
+            "augmentation": {"elastic_mm": 0.0, "rotation_deg": 8.0},
+            "data": {"pixel_mm": pixel_mm, "minimum_pitch_mm": 5.0, "neighbor_mm": 5.0, "other_maps": 0},
+            "training": {
+                "steps": steps,
+                "slices_per_joint": 6,
+                "sizes_px": [64],
+                "detection_weight": 0.0,
+                "learning_rate": 4e-3,
+                "class_balance": 0.5,
+                "warmup_steps": 15,
+                "average_decay": 0.95,
+                "validate_every": steps,
+            },
         }
-    return summary
+    )
 
 
 def main() -> None:
     """Run the simulation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hip-mr", type=Path, help="folder of labelled hip MR examinations")
-    parser.add_argument("--cases", type=int, default=15, help="phantoms, without --hip-mr")
+    parser.add_argument("--cases", type=int, default=24, help="phantoms, without --hip-mr")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--budget", type=float, default=0.2, help="share of the training cases that a person mends")
-    parser.add_argument("--wrong", type=float, default=0.3, help="share of the training cases with spoiled labels")
+    parser.add_argument("--wrong", type=float, default=0.4, help="share of the training cases whose proposals failed")
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
+    parser.add_argument("--repeats", type=int, default=1, help="networks whose mean Dice counts")
+    parser.add_argument("--draws", type=int, default=2, help="of random choice")
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/refinement.json"))
     arguments = parser.parse_args()
-    config = parse_config(
-        {
-            "scheme": "individual",
-            "joints": ["hip" if arguments.hip_mr else "knee"],
-            "network": {"backbone": "unet", "decoder_channels": [48, 32, 24, 16, 8]},
-            "data": {"pixel_mm": 3.0, "minimum_pitch_mm": 5.0, "neighbor_mm": 5.0, "other_maps": 0},
-            "training": {
-                "steps": arguments.steps,
-                "slices_per_joint": 6,
-                "sizes_px": [64],
-                "detection_weight": 0.0,
-                "learning_rate": 4e-3,
-                "warmup_steps": 15,
-                "average_decay": 0.95,
-                "validate_every": arguments.steps,
-            },
-        }
-    )
-    started = time.monotonic()
+    config = configuration(*(("hip", arguments.steps, 5.0) if arguments.hip_mr else ("knee", arguments.steps, 3.0)))
+    setting = Setting(config, arguments.budget, arguments.wrong, arguments.repeats, arguments.draws)
+    begin, cpu = time.monotonic(), time.process_time()
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         cases = hip_cases(arguments.hip_mr) if arguments.hip_mr else phantom_cases(arguments.cases, work)
-        for seed in range(1, arguments.seeds + 1):
-            rows.append(run_seed(cases, seed, config, arguments.budget, arguments.wrong, work / f"seed_{seed}"))
-            print(f"seed {seed}, {time.monotonic() - started:.0f} s: {json.dumps(rows[-1])}", flush=True)
-            write(arguments, len(cases), rows, started)
-    print(json.dumps(summarize(rows), indent=1))
-
-
-def write(arguments: argparse.Namespace, cases: int, rows: list[dict[str, float]], started: float) -> None:
-    """Write what is done so far."""
-    if not arguments.output:
-        return
-    result = {
-        "cases": f"{cases} {'real hip MR, wrong labels planted' if arguments.hip_mr else 'knee phantoms'}",
-        "budget": arguments.budget,
-        "wrong": arguments.wrong,
-        "steps": arguments.steps,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "summary": summarize(rows),
-        "seeds": rows,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    arguments.output.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The table of a result for people."""
-    lines = [
-        "# Active refinement, simulated",
-        "",
-        f"{result['cases']}; {len(result['seeds'])} seeds, {100 * result['budget']:.0f} % of the labels mended,",
-        f"{100 * result['wrong']:.0f} % spoiled, {result['steps']} steps. Aim: 95 % of the Dice of all labels true,",
-        "and better than random choice.",
-        "",
-        "| labels mended by | mean Dice | of all true | spoiled cases found | better than random | p |",
-        "|---|---|---|---|---|---|",
-    ]
-    for arm, row in result["summary"].items():
-        p = "-" if row["p_against_random"] is None else f"{row['p_against_random']:.3f}"
-        lines.append(
-            f"| {arm} | {row['mean_dice']:.3f} | {row['share_of_all_true']:.3f} | {row['spoiled_found']:.1f} | "
-            f"{row['better_than_random_in']} of {len(result['seeds'])} | {p} |"
-        )
-    return "\n".join(lines) + "\n"
+        what = f"{len(cases)} {'real hip MR' if arguments.hip_mr else 'phantoms of knees'}"
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+            rows.append({"seed": seed} | run_seed(cases, seed, setting, work / f"seed_{seed}"))
+            minutes = (time.monotonic() - begin) / 60
+            print(f"seed {seed}, {minutes:.1f} min: {json.dumps(rows[-1])}", flush=True)
+            result = {
+                "cases": what,
+                "tested_on": len(cases) // 3,
+                "budget": arguments.budget,
+                "wrong": arguments.wrong,
+                "steps": arguments.steps,
+                "repeats": arguments.repeats,
+                "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+                "minutes": round(minutes, 1),
+                "cpu_minutes": round((time.process_time() - cpu) / 60, 1),
+                "summary": summarize(rows),
+                "seeds": rows,
+            }
+            write(result, arguments.output)
 
 
 if __name__ == "__main__":
