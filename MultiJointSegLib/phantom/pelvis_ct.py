@@ -16,13 +16,13 @@ from MultiJointSegLib.imaging.geometry import Geometry
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.phantom.field import grid_points
 from MultiJointSegLib.phantom.hip import FEMUR, HIP_BONE, HipVariant, build_hip
+from MultiJointSegLib.phantom.pelvis_implants import METAL_HU, axes_about, paint_implant
 from MultiJointSegLib.phantom.phantom import Phantom
 from MultiJointSegLib.phantom.procedural import phantom_rng, procedural_bones
 from MultiJointSegLib.phantom.slice_sampling import sample_slices
 
 MIDLINE_MM = -97.0
 """Plane of symmetry of the pelvis, from the center of the left head, adult size."""
-METAL_HU = 3071.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def make_pelvis_ct(settings: PelvisCtSettings) -> Phantom:
     radius = float(str(truth["femoral_head_radius_mm"]))
     hounsfield = _paint(both, geometry, settings, center, radius, midline, scale, rng)
     if settings.right_hip in ("screw", "prosthesis"):
-        _implant(hounsfield, geometry, settings.right_hip, center["right"], truth, radius)
+        paint_implant(hounsfield, geometry, settings.right_hip, center["right"], truth, radius)
     volume, labels = _image(hounsfield, both, geometry, settings, rng)
     facts: dict[str, object] = {}
     for side, at in center.items():
@@ -147,15 +147,6 @@ def _sided(key: str, value: object, side: str, midline: float) -> object:
     return mirrored
 
 
-def _axes(geometry: Geometry, about: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x, y, z = grid_points(geometry)
-    return (
-        (x - np.float32(about[0]))[None, None, :],
-        (y - np.float32(about[1]))[None, :, None],
-        (z - np.float32(about[2]))[:, None, None],
-    )
-
-
 def _resect(
     both: dict[str, np.ndarray], geometry: Geometry, center: np.ndarray, neck_left: np.ndarray, *, whole: bool
 ) -> None:
@@ -163,7 +154,7 @@ def _resect(
     if whole:
         both["right_femur"] = np.full_like(both["right_femur"], 1e3)
         return
-    x, y, z = _axes(geometry, center)
+    x, y, z = axes_about(geometry, center)
     neck = neck_left * [-1, 1, 1]
     along = np.float32(neck[0]) * x + np.float32(neck[1]) * y + np.float32(neck[2]) * z
     both["right_femur"] = np.maximum(both["right_femur"], along + np.float32(32.0))
@@ -182,7 +173,7 @@ def _paint(
     """CT numbers of the body on the fine grid."""
     shape = geometry.array_shape
     step = geometry.spacing_mm[0]
-    x, y, z = _axes(geometry, np.array([midline, 5.0 * scale, 0.0]))
+    x, y, z = axes_about(geometry, np.array([midline, 5.0 * scale, 0.0]))
     # Trunk and thighs: one rounded outline.
     outline = ((np.abs(x) / (178 * scale)) ** 2.6 + (np.abs(y) / (122 * scale)) ** 2.4) ** np.float32(0.4)
     outline = np.broadcast_to(outline, shape)
@@ -193,10 +184,10 @@ def _paint(
     del muscle
     hounsfield += np.where(outline < 1, 6 * texture, 0)
     if settings.contrast:
-        px, py, pz = _axes(geometry, np.array([midline, -30.0 * scale, 20.0 * scale]))
+        px, py, pz = axes_about(geometry, np.array([midline, -30.0 * scale, 20.0 * scale]))
         hounsfield[px**2 + py**2 + pz**2 < (30 * scale) ** 2] = 420
         for sign in (-1, 1):
-            px, py, _ = _axes(geometry, np.array([midline + sign * 66 * scale, -42.0 * scale, 0.0]))
+            px, py, _ = axes_about(geometry, np.array([midline + sign * 66 * scale, -42.0 * scale, 0.0]))
             hounsfield[np.broadcast_to(px**2 + py**2 < 25, shape)] = 320
     loss = settings.osteopenia
     cortex_mm = {"femur": 2.2, "hip_bone": 1.7, "sacrum": 1.3}
@@ -212,7 +203,7 @@ def _paint(
         nearest = np.minimum(nearest, field)
     # Cartilage and capsule in the joint.
     for side, at in center.items():
-        px, py, pz = _axes(geometry, at)
+        px, py, pz = axes_about(geometry, at)
         distance = np.sqrt(px**2 + py**2 + pz**2)
         joint = (distance < radius + settings.variant.joint_space_mm + 2.5) & (nearest > 0.5 * step)
         if f"{side}_femur" in both and both[f"{side}_femur"].min() < 0:
@@ -236,46 +227,6 @@ def _noise(shape: tuple[int, ...], step_mm: float, width_mm: float, rng: np.rand
     scale = [step_mm / width_mm] * 3
     smooth: np.ndarray = ndimage.affine_transform(values, scale, 1.0, shape, output=np.float32, order=1)
     return smooth
-
-
-def _implant(
-    hounsfield: np.ndarray,
-    geometry: Geometry,
-    kind: str,
-    center: np.ndarray,
-    truth: dict[str, object],
-    radius: float,
-) -> None:
-    """Metal in the right hip, with streaks in the slices that hold it."""
-    flip = np.array([-1.0, 1.0, 1.0])
-    neck, shaft = (np.asarray(truth[f"femoral_{n}_direction"], float) * flip for n in ("neck", "shaft"))
-    x, y, z = _axes(geometry, center)
-
-    def capsule(start: np.ndarray, end: np.ndarray, thick_mm: float) -> np.ndarray:
-        line = end - start
-        length = float(line @ line)
-        px, py, pz = x - start[0], y - start[1], z - start[2]
-        t = np.clip((px * line[0] + py * line[1] + pz * line[2]) / length, 0, 1)
-        away = (px - t * line[0]) ** 2 + (py - t * line[1]) ** 2 + (pz - t * line[2]) ** 2
-        return np.asarray(away < thick_mm**2)
-
-    if kind == "screw":
-        metal = capsule(-neck * 85, neck * 8, 3.5)
-    else:
-        bend = -neck * 48
-        metal = capsule(np.zeros(3), bend, 6.5) | capsule(bend, bend - shaft * 150, 7.0)
-        distance = np.sqrt(x**2 + y**2 + z**2)
-        metal |= distance < 16.0
-        up = -0.7 * x + 0.7 * z if center[0] > 0 else 0.7 * x + 0.7 * z
-        metal |= (distance > radius - 1.0) & (distance < radius + 3.5) & (up > 0)
-    hounsfield[metal] = METAL_HU
-    for k in np.flatnonzero(metal.any(axis=(1, 2))):
-        at = np.argwhere(metal[k]).mean(axis=0)
-        j, i = np.indices(metal[k].shape)
-        angle, away = np.arctan2(j - at[0], i - at[1]), np.hypot(j - at[0], i - at[1]) * geometry.spacing_mm[0]
-        streak = 900 * np.sin(9 * angle + 0.7 * k) / (1 + away / 6)
-        body = (hounsfield[k] > -900) & ~metal[k]
-        hounsfield[k][body] += streak[body].astype(np.float32)
 
 
 def _image(

@@ -74,7 +74,7 @@ def spoiled(case: Examination, rng: np.random.Generator, path: Path) -> Examinat
             part = at[: round(len(at) * rng.uniform(0.3, 0.6))]
             part = part if rng.random() < 0.5 else at[-len(part) :]
             kept = np.zeros_like(mask)
-            index = [slice(None)] * 3
+            index: list[slice | np.ndarray] = [slice(None)] * 3
             index[2 - up] = part
             kept[tuple(index)] = mask[tuple(index)]
             array[kept] = value
