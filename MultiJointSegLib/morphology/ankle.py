@@ -23,7 +23,14 @@ from MultiJointSegLib.morphology.ankle_definitions import (
     SAGITTAL_ANGLE,
     TALUS_SIZES,
 )
-from MultiJointSegLib.morphology.ankle_frame import BoneAxis, Dome, bone_axis, talar_dome, tibial_shaft
+from MultiJointSegLib.morphology.ankle_frame import (
+    BoneAxis,
+    Dome,
+    bone_axis,
+    rough_directions,
+    talar_dome,
+    tibial_shaft,
+)
 from MultiJointSegLib.morphology.axes import ShaftAxis
 from MultiJointSegLib.morphology.field_of_view import FieldEdge
 from MultiJointSegLib.morphology.frames import Found, LandmarkMissing, angle_deg, once, perpendicular
@@ -75,9 +82,11 @@ def measure_ankle(
         # Flat parts inside the field of view are not cuts here: talus and calcaneus have such faces.
         if edge is not None and edge.cut_area_mm2 > 0:
             raise LandmarkMissing(f"The {bone} is cut off: its long axis cannot be known.")
-        return bone_axis(surfaces[bone], dome().anterior)
+        need("tibia", "talus", "calcaneus")
+        return bone_axis(surfaces[bone], directions()[1])
 
     dome, shaft = once(find_dome), once(find_shaft)
+    directions = once(lambda: rough_directions(surfaces))
     talus, calcaneus = once(lambda: whole("talus")), once(lambda: whole("calcaneus"))
 
     def talus_size(n: int) -> Found:

@@ -52,8 +52,8 @@ class Dome:
         Center of that circle and the middle of the arc.
     triangles : int ndarray
         Triangles of the talus on the dome.
-    superior, anterior : float ndarray of shape (3,)
-        Roughly superior, and anterior perpendicular to it.
+    superior : float ndarray of shape (3,)
+        Roughly superior.
     scale_mm : float
         Size of the distal tibia.
     """
@@ -65,7 +65,6 @@ class Dome:
     arc_reason: str
     triangles: np.ndarray
     superior: np.ndarray
-    anterior: np.ndarray
     scale_mm: float
 
 
@@ -94,6 +93,14 @@ def tibial_shaft(tibia: Surface, talus: Surface, on_edge: np.ndarray | None) -> 
     )
 
 
+def rough_directions(surfaces: Mapping[str, Surface]) -> tuple[np.ndarray, np.ndarray]:
+    """Superior, along the tibia, and anterior, from calcaneus to talus and perpendicular to it."""
+    tibia, talus, calcaneus = (surfaces[b] for b in ("tibia", "talus", "calcaneus"))
+    superior = outward_direction(tibia, joint_point(tibia, talus))
+    forward = mass_properties(talus).centroid_mm - mass_properties(calcaneus).centroid_mm
+    return superior, perpendicular(forward, superior)
+
+
 def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     """Cylinder of the talar dome.
 
@@ -102,11 +109,9 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
     LandmarkMissing
         If no cylinder lies on the part of the talus that faces the tibia.
     """
-    tibia, talus, calcaneus = (surfaces[b] for b in ("tibia", "talus", "calcaneus"))
-    superior = outward_direction(tibia, joint_point(tibia, talus))
+    tibia, talus = surfaces["tibia"], surfaces["talus"]
+    superior, anterior = rough_directions(surfaces)
     scale = section_scale_mm(tibia, superior)
-    forward = mass_properties(talus).centroid_mm - mass_properties(calcaneus).centroid_mm
-    anterior = perpendicular(forward, superior)
     vectors = talus.area_vectors_mm2()
     normals = vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
     centers = talus.points_mm[talus.triangles].mean(axis=1)
@@ -157,7 +162,7 @@ def talar_dome(surfaces: Mapping[str, Surface]) -> Dome:
         ends = cylinder.point_mm + flat @ np.stack([up, np.cross(axis, up)])
     except LandmarkMissing as error:
         reason = str(error)
-    return Dome(turned, axis_error, arc, ends, reason, chosen, superior, anterior, scale)
+    return Dome(turned, axis_error, arc, ends, reason, chosen, superior, scale)
 
 
 def _dome_arc(

@@ -25,7 +25,7 @@ from MultiJointSegLib.anatomy import catalog
 from MultiJointSegLib.anatomy.catalog import Bone
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.morphology.bone_lines import BESIDE_MM, LINE_STEP_MM, BoneLines, bone_lines
-from MultiJointSegLib.morphology.frames import Definition, Found, LandmarkMissing, unit
+from MultiJointSegLib.morphology.frames import Definition, Found, LandmarkMissing, perpendicular, unit
 from MultiJointSegLib.morphology.measurement import Measurement, line, plane
 
 PLATES = {
@@ -243,8 +243,12 @@ def _measured(image: Volume, labels: Volume, bone: Bone, neighbor: Bone) -> Meas
         if found.joint_mm is None or found.point_mm is None or found.normal is None:
             raise LandmarkMissing(f"The growth plate is not assessable. {found.reason}")
         note = f"The growth plate is open: its signal differs from the marrow by {100 * found.contrast:.0f} %."
+        # Seen from the front, or the side: across the line, not along the plate's normal.
+        along = unit(found.point_mm - found.joint_mm)
+        front = perpendicular(np.array([0.0, -1.0, 0.0] if abs(along[1]) < 0.8 else [1.0, 0.0, 0.0]), along)
         shown = {
             "distance": line(found.joint_mm, found.point_mm),
+            "view": plane(found.point_mm, front),
             "growth_plate": plane(found.point_mm, found.normal),
         }
         return Found(found.distance_mm, shown, found.error_mm, note)

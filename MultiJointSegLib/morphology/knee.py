@@ -3,8 +3,8 @@
 Hip and ankle centers are outside a knee examination, so angles refer to anatomical (shaft) axes, not mechanical ones.
 All landmarks lie on bone surfaces; published values that include cartilage differ.
 
-References: the DOI of Grood and Suntay, and author, title and year of Hudek et al., were found in public sources. The
-others are given as the literature cites them; they could not be looked up.
+References: the DOIs of Grood and Suntay and of Paley, and author, title and year of Hudek et al., were found in public
+sources. The others are given as the literature cites them; they could not be looked up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is measured on a knee: names, units, definitions, sources.
 
-References: the DOI of Grood and Suntay, and author, title and year of Hudek et al., were found in public sources. The
-others are given as the literature cites them; they could not be looked up.
+References: the DOIs of Grood and Suntay and of Paley, and author, title and year of Hudek et al., were found in public
+sources. The others are given as the literature cites them; they could not be looked up.
 """
 
 from __future__ import annotations

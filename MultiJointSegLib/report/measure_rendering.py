@@ -84,7 +84,8 @@ def measure_view(geometry: Geometry) -> MeasureView | None:
     if not len(points):
         return None
     center = 0.5 * (points.min(axis=0) + points.max(axis=0))
-    planes = [np.asarray(e["normal"], float) for e in geometry.values() if e["type"] == "plane"]
+    named = sorted(geometry, key=lambda name: name not in ("view", "section"))
+    planes = [np.asarray(geometry[n]["normal"], float) for n in named if geometry[n]["type"] == "plane"]
     only_spheres = all(e["type"] in ("sphere", "plane") for e in geometry.values())
     spread = np.linalg.svd(points - points.mean(axis=0))
     widths = np.zeros(3)

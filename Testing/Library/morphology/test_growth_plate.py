@@ -43,6 +43,8 @@ def test_an_open_plate_is_found_dark_or_bright(plate):
     assert femur.value == pytest.approx(PLATE_MM, abs=1.0)
     assert "is open" in femur.note
     assert femur.geometry["growth_plate"]["type"] == "plane"
+    start, end = (np.asarray(femur.geometry["distance"][name]) for name in ("start_mm", "end_mm"))
+    assert abs((end - start) @ femur.geometry["view"]["normal"]) < 1e-6
     # The block of tibia is cut 21 mm below its end.
     assert tibia.value is None
 
