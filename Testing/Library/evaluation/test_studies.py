@@ -126,6 +126,18 @@ def test_the_studies_that_come_with_it_can_be_planned(name: str) -> None:
     assert study.schemes[0] == "all" and {"individual", "transfer_imagenet", "shared"} < set(study.schemes)
 
 
+@pytest.mark.parametrize("name", ["no_terms", "weak_terms", "bottleneck"])
+def test_attempts_change_one_thing_of_their_study(name: str) -> None:
+    def plain(*parts: str) -> dict[str, object]:
+        study = read_study(resource_path("Experiments", *parts)).model_dump(mode="json")
+        learning = study.pop("learning")
+        return {key: study[key] for key in ("phantoms", "design", "seed")} | learning
+
+    base, attempt = plain("scarce_joints.toml"), plain("attempts", f"scarce_joints_{name}.toml")
+    changed = {key for key in base if base[key] != attempt[key]}
+    assert changed and changed <= {"contrast", "prior"}
+
+
 def test_a_whole_study_that_is_stopped_and_goes_on(a_study_file, tmp_path) -> None:
     out = tmp_path / "out"
     with pytest.raises(InputError, match="No condition of the study"):
