@@ -167,8 +167,11 @@ def _refine(patches: _Patches, start: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return sphere, _largest_patch(patches.triangles, patches.areas, inside)
 
 
-def _jackknife(points: np.ndarray, weights: np.ndarray, sphere: np.ndarray) -> np.ndarray:
-    """Standard errors (4,) of center and radius by leaving out one sector of the patch after the other."""
+def sphere_errors(points: np.ndarray, weights: np.ndarray, sphere: np.ndarray) -> np.ndarray:
+    """Standard errors (4,) of center and radius of a sphere by leaving out one eighth of the patch after the other.
+
+    Unlike the residual, they contain what neighboring points have in common, as outlines drawn by hand do.
+    """
     direction = (points - sphere[:3]) / np.linalg.norm(points - sphere[:3], axis=1)[:, None]
     middle = weights @ direction
     middle /= np.linalg.norm(middle)
@@ -244,5 +247,5 @@ def fit_head(
             f"the head is not spherical: residual {residual:.2f} mm, accepted are {LARGEST_RESIDUAL * radius:.2f} mm",
             residual, fraction, coverage,
         )  # fmt: skip
-    error = _jackknife(patches.centers[inside], weights, sphere)
+    error = sphere_errors(patches.centers[inside], weights, sphere)
     return HeadSphere(sphere[:3], radius, residual, fraction, coverage, error[:3], float(error[3]), "")

@@ -6,6 +6,7 @@ import numpy as np
 
 from MultiJointSegLib.morphology.fits import SphereFit, fit_sphere
 from MultiJointSegLib.morphology.frames import LandmarkMissing, perpendicular
+from MultiJointSegLib.morphology.heads import sphere_errors
 from MultiJointSegLib.morphology.landmarks import extreme_point
 from MultiJointSegLib.surface.mesh import Surface
 
@@ -88,6 +89,32 @@ def condyle_spheres(
     femur: Surface, superior: np.ndarray, across: np.ndarray, posterior: np.ndarray, scale: float
 ) -> tuple[SphereFit, SphereFit]:
     """Spheres of the medial and lateral posterior condyle (negative and positive side along `across`)."""
+    first, second = _condyle_patches(femur, superior, across, posterior, scale)
+    return fit_sphere(first), fit_sphere(second)
+
+
+def condyle_sphere_errors(
+    femur: Surface,
+    superior: np.ndarray,
+    across: np.ndarray,
+    posterior: np.ndarray,
+    scale: float,
+    spheres: tuple[SphereFit, SphereFit],
+) -> np.ndarray:
+    """Standard errors (2, 4) of center and radius of both spheres, see `sphere_errors`."""
+    rows = []
+    for points, fit in zip(_condyle_patches(femur, superior, across, posterior, scale), spheres, strict=True):
+        distance = np.linalg.norm(points - fit.center_mm, axis=1) - fit.radius_mm
+        near = points[np.abs(distance) <= 3.0 * max(fit.quality.residual_mm, 1e-3)]
+        start = np.append(fit.center_mm, fit.radius_mm)
+        rows.append(sphere_errors(near, np.ones(len(near)), start))
+    return np.asarray(rows)
+
+
+def _condyle_patches(
+    femur: Surface, superior: np.ndarray, across: np.ndarray, posterior: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (n, 3) of the medial and lateral posterior condyle (negative and positive side along `across`)."""
     vectors = femur.area_vectors_mm2()
     normals = vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
     centers = femur.points_mm[femur.triangles].mean(axis=1)
@@ -106,5 +133,5 @@ def condyle_spheres(
             raise LandmarkMissing("The posterior surface of a femoral condyle is not found.")
         # Only what lies up to a third of the bone's size in front of the most posterior point is condyle.
         back = centers[chosen] @ posterior
-        found.append(fit_sphere(centers[chosen][back > back.max() - 0.33 * scale]))
+        found.append(centers[chosen][back > back.max() - 0.33 * scale])
     return found[0], found[1]

@@ -75,7 +75,7 @@ def condyle_radius(frame: FemurFrame, side: int) -> Found:
     frame.need_side()
     fit = round_condyle(frame, side)
     shown = {"sphere": sphere(fit.center_mm, fit.radius_mm), "view": plane(fit.center_mm, frame.mediolateral)}
-    return Found(fit.radius_mm, shown, fit.quality.residual_mm)
+    return Found(fit.radius_mm, shown, float(np.hypot(fit.quality.residual_mm, frame.sphere_errors_mm[side, 3])))
 
 
 def condyle_distance(frame: FemurFrame) -> Found:

@@ -25,7 +25,13 @@ from MultiJointSegLib.morphology.axes import (
 )
 from MultiJointSegLib.morphology.fits import SphereFit
 from MultiJointSegLib.morphology.frames import LandmarkMissing, angle_deg, perpendicular, unit
-from MultiJointSegLib.morphology.knee_condyles import CONDYLES, condyle_spheres, condyle_tangents, need_two_condyles
+from MultiJointSegLib.morphology.knee_condyles import (
+    CONDYLES,
+    condyle_sphere_errors,
+    condyle_spheres,
+    condyle_tangents,
+    need_two_condyles,
+)
 from MultiJointSegLib.morphology.knee_plateau import plateau_axes, plateau_line
 from MultiJointSegLib.morphology.landmarks import joint_point
 from MultiJointSegLib.surface.mesh import Surface
@@ -117,11 +123,14 @@ class FemurFrame(KneeFrame):
         Most posterior and most distal point of each condyle: medial, lateral.
     spheres : tuple of SphereFit
         Of the posterior condyles: medial, lateral.
+    sphere_errors_mm : float ndarray of shape (2, 4)
+        Standard errors of their centers and radii.
     """
 
     posterior_points_mm: np.ndarray
     distal_points_mm: np.ndarray
     spheres: tuple[SphereFit, SphereFit]
+    sphere_errors_mm: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,7 +208,8 @@ def femur_frame(
             break
     across, posterior, back, down = condyle_tangents(femur, superior, posterior, lateral, axis.scale_mm)
     need_two_condyles(femur, superior, across, posterior, back, axis.scale_mm)
-    return FemurFrame(axis, superior, across, posterior, lateral is not None, back, down, spheres)
+    errors = condyle_sphere_errors(femur, superior, across, posterior, axis.scale_mm, spheres)
+    return FemurFrame(axis, superior, across, posterior, lateral is not None, back, down, spheres, errors)
 
 
 def _posterior(

@@ -76,17 +76,15 @@ def _rows(content: ReportContent) -> list[_Row]:
 
 
 def _landmarks(content: ReportContent, pictures: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """Address and caption of the picture of each measurement."""
+    """Address and caption of the picture of each measurement; measures that have the same picture share it."""
     names = {bone.key: bone.name for bone in content.joint.bones}
-    return [
-        (
-            data_address(pictures[m.key]),
-            f"{names[m.bone] + ': ' if m.bone in names else ''}{m.name}, "
-            f"{format_value(m.value)} {UNITS.get(m.unit, m.unit)}".rstrip(),
-        )
-        for m in content.measurements
-        if m.key in pictures and m.value is not None
-    ]
+    captions: dict[bytes, list[str]] = {}
+    for m in content.measurements:
+        if m.key in pictures and m.value is not None:
+            caption = f"{m.name}, {format_value(m.value)} {UNITS.get(m.unit, m.unit)}".rstrip()
+            shared = captions.setdefault(pictures[m.key], [])
+            shared.append(caption if shared or m.bone not in names else f"{names[m.bone]}: {caption}")
+    return [(data_address(picture), "; ".join(shared)) for picture, shared in captions.items()]
 
 
 def _definitions(content: ReportContent) -> list[tuple[str, str, str]]:
