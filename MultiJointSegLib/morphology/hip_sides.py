@@ -18,6 +18,10 @@ LEAST_SHARE = 0.15
 """A second femur has at least this share of the first one's surface."""
 LEAST_APART_MM = 60.0
 FUSED = "Both hip bones are labeled as one piece; leave a gap between them at the symphysis."
+COMPARED = (
+    "femur_head_radius", "femur_neck_shaft_angle", "femur_version", "femur_alpha_angle", *SOCKET_KEYS,
+)  # fmt: skip
+"""Measures that are compared between the sides; volumes and lengths end where the field of view does."""
 NO_HEAD = "It needs the sphere of the femoral head on both sides."
 
 
@@ -55,7 +59,7 @@ def measure_both(
     sides: Mapping[str, Mapping[str, Surface]],
     measure: Callable[[Mapping[str, Surface], str], list[Measurement]],
 ) -> list[Measurement]:
-    """Measurements of both hips; keys begin with the side, names end with it.
+    """Measurements of both hips; keys begin with the side, names end with it. Then by how much the sides differ.
 
     Parameters
     ----------
@@ -79,7 +83,34 @@ def measure_both(
             socket = measure_socket(bone, here[0], here[1], pelvis_axes(here[0], other[0]))
         kept = [m for m in measurements if m.key not in SOCKET_KEYS]
         result += [replace(m, key=f"{side}_{m.key}", name=f"{m.name}, {side}") for m in [*kept, *socket]]
-    return result
+    return result + _differences(result)
+
+
+def _differences(measurements: list[Measurement]) -> list[Measurement]:
+    """Left minus right of the measures in `COMPARED`, with the error of both."""
+    found = {m.key: m for m in measurements}
+    differences = []
+    for key in COMPARED:
+        pair = [found.get(f"{side}_{key}") for side in ("left", "right")]
+        left, right = pair
+        if left is None or right is None:
+            continue
+        missing = [side for side, m in (("left", left), ("right", right)) if m.value is None]
+        errors = [m.error_estimate for m in (left, right) if m.error_estimate is not None]
+        value = None if left.value is None or right.value is None else left.value - right.value
+        differences.append(
+            Measurement(
+                key=f"side_difference_{key}",
+                name=f"{left.name.removesuffix(', left')}, left minus right",
+                bone=left.bone,
+                value=value,
+                unit=left.unit,
+                definition="Difference of the values of both sides.",
+                reason="" if value is not None else f"It is not measured on the {' and the '.join(missing)} side.",
+                error_estimate=None if value is None or len(errors) < 2 else float(np.linalg.norm(errors)),
+            )
+        )
+    return differences
 
 
 def _head(measurements: list[Measurement]) -> tuple[np.ndarray, float] | None:

@@ -116,6 +116,13 @@ def test_two_femurs_are_measured_one_by_one():
     assert found["left_femur_volume"].name.endswith(", left")
     assert found["left_femur_head_radius"].value == pytest.approx(23.0, abs=0.4)
     assert {f"{side}_{key}" for side in sides for key in SOCKET_KEYS} <= set(found)
+    difference = found["side_difference_femur_head_radius"]
+    pair = [found[f"{side}_femur_head_radius"] for side in ("left", "right")]
+    assert difference.value == pytest.approx(pair[0].value - pair[1].value)
+    assert difference.error_estimate == pytest.approx(np.hypot(*(m.error_estimate for m in pair)))
+    assert difference.name == "Femoral head radius, left minus right"
+    # Balls have no neck.
+    assert "not measured on the left and the right side" in found["side_difference_femur_neck_shaft_angle"].reason
 
 
 def test_fused_hip_bones_are_said():
