@@ -29,7 +29,7 @@ from refinement_tables import AGAIN, summarize, write
 
 from MultiJointSegLib.annotation.refinement.disagreement import compare_labels
 from MultiJointSegLib.annotation.refinement.judging import judge_cases, predict_slices, propose_labels, train_networks
-from MultiJointSegLib.annotation.refinement.rounds import doubted_cases
+from MultiJointSegLib.annotation.refinement.rounds import LEAST_AGREEMENT, doubted_cases
 from MultiJointSegLib.annotation.refinement.selection import STRATEGIES, rank
 from MultiJointSegLib.imaging.writing import write_volume
 from MultiJointSegLib.learning.config import LearningConfig, parse_config
@@ -124,6 +124,8 @@ class Trial:
             list(labels.values()), list(labels), config, folder, folds=FOLDS, networks=1, seed=self.seed, device=CPU
         )
         evidence = {case: judgment.evidence for case, judgment in judged.items()}
+        if np.median([1 - found.disagreement for found in evidence.values()]) < LEAST_AGREEMENT:
+            return labels  # as `refine`, which then says that its networks have learned too little
         for case in doubted_cases(evidence, [case for case in labels if case not in mended], sorted(mended)):
             path = folder / f"{case}.nii.gz"
             write_volume(propose_labels(labels[case], judged[case], config), path)
