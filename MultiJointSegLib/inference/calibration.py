@@ -1,11 +1,14 @@
-"""Fitting the temperatures of a bundle, so that a stated probability is the frequency of being right."""
+"""Fitting temperatures and confidence offsets of a bundle, so that it is right as often as it says."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+from scipy.special import expit, logit, logsumexp
 
+from MultiJointSegLib.inference.confidence import LARGEST_OFFSET
+
+_EDGE = 1e-3
 _LOG_RANGE = (np.log(0.05), np.log(20.0))
 
 
@@ -44,3 +47,38 @@ def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
         return float(np.mean(logsumexp(logits * scale, axis=1) - chosen * scale))
 
     return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=_LOG_RANGE, method="bounded").x))
+
+
+def fit_offset(confidences: np.ndarray, dices: np.ndarray) -> float:
+    """Offset that brings stated confidences nearest to the Dice of the same cases.
+
+    Parameters
+    ----------
+    confidences, dices : float ndarray of shape (n,)
+        Of one bone in cases that the network was not trained on.
+
+    Returns
+    -------
+    float
+        Least sum of absolute errors, so that a single lost bone does not pull down the confidence of all;
+        between -`LARGEST_OFFSET` and `LARGEST_OFFSET`.
+
+    Raises
+    ------
+    ValueError
+        If there are no cases or the shapes differ.
+    """
+    stated, true = np.asarray(confidences, float), np.asarray(dices, float)
+    if stated.ndim != 1 or stated.shape != true.shape or not len(stated):
+        raise ValueError(f"Confidences {stated.shape} and Dice {true.shape} must be (n,) with n > 0.")
+    start = logit(np.clip(stated, _EDGE, 1 - _EDGE))
+
+    def error(offset: float) -> float:
+        return float(np.abs(expit(start + offset) - true).sum())
+
+    # The sum may have several lows: the best of a grid, then refined beside it.
+    grid = np.linspace(-LARGEST_OFFSET, LARGEST_OFFSET, 161)
+    best = float(grid[np.argmin([error(offset) for offset in grid])])
+    step = float(grid[1] - grid[0])
+    bounds = (max(-LARGEST_OFFSET, best - step), min(LARGEST_OFFSET, best + step))
+    return float(minimize_scalar(error, bounds=bounds, method="bounded").x)

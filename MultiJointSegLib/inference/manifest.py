@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -74,6 +74,8 @@ class BundleManifest(_Strict):
         Settings that belong to the weights.
     input : {"image", "mask", "image+mask"}
         What the network sees.
+    confidence_offsets : dict of str to dict of str to float
+        Joint key to bone key to the offset of `confidence.corrected_confidence`; none is 0.
     mask : MaskSettings or None
         The mask that it sees, which inference computes anew for each examination.
     weights_sha256 : str
@@ -92,6 +94,7 @@ class BundleManifest(_Strict):
     preprocessing: Preprocessing = Preprocessing()
     detection: DetectionSettings = DetectionSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
+    confidence_offsets: dict[str, dict[str, Annotated[float, Field(ge=-4, le=4)]]] = Field(default_factory=dict)
     input: InputMode = "image"
     mask: MaskSettings | None = None
     weights_sha256: str
@@ -103,6 +106,14 @@ class BundleManifest(_Strict):
         if not re.fullmatch(r"[0-9a-f]{64}", value):
             raise ValueError("must be 64 lower-case hexadecimal digits")
         return value
+
+    @model_validator(mode="after")
+    def _offsets_are_of_known_bones(self) -> BundleManifest:
+        for joint, offsets in self.confidence_offsets.items():
+            unknown = [bone for bone in offsets if bone not in self.joints.get(joint, ())]
+            if joint not in self.joints or unknown:
+                raise ValueError(f"confidence_offsets names what the model does not know: {joint} {' '.join(unknown)}")
+        return self
 
     @model_validator(mode="after")
     def _mask_fits_input(self) -> BundleManifest:

@@ -16,16 +16,10 @@ from MultiJointSegLib.imaging.intensity import normalize_intensity
 from MultiJointSegLib.imaging.volume import Volume
 from MultiJointSegLib.inference.batches import BatchRunner, padded
 from MultiJointSegLib.inference.bundle import ModelBundle, load_bundle
-from MultiJointSegLib.inference.detection import (
-    ADVICE,
-    Detection,
-    article,
-    detect_joint,
-    join_words,
-    modality_of,
-    refuse_modality,
-)
+from MultiJointSegLib.inference.confidence import corrected_confidence
+from MultiJointSegLib.inference.detection import Detection, article, detect_joint, refuse_modality
 from MultiJointSegLib.inference.device import choose_device
+from MultiJointSegLib.inference.joint_choice import joint_to_segment, named_joint, only_joint
 from MultiJointSegLib.inference.mask_input import NetworkInput, network_input
 from MultiJointSegLib.inference.plausibility import implausible_bones, is_consistent
 from MultiJointSegLib.inference.postprocess import clean_classes
@@ -139,7 +133,7 @@ class Segmenter:
         progress = progress or SilentProgress()
         timings: dict[str, float] = {}
         warnings: list[str] = []
-        forced = self._forced(volume, joint, warnings)
+        forced = named_joint(self.bundle, volume, joint, warnings)
         refusal = refuse_modality(volume, self.bundle.joints)
         if refusal is not None and forced is None:
             raise RefusalError(refusal.reason)
@@ -148,7 +142,7 @@ class Segmenter:
             slices = self._canonical(volume)
         with _timed(timings, "detect"):
             detection = refusal or self._detect(slices, ProgressSpan(progress, 0.05, 0.2))
-        key = self._decide(detection, forced, warnings)
+        key = joint_to_segment(detection, forced, warnings)
         with _timed(timings, "mask"):
             seen = self._input(volume, slices, mask, key)
         if self.bundle.manifest.input == "image":
@@ -175,13 +169,14 @@ class Segmenter:
             evidence = gather_evidence(cleaned, bones, stack, slices.grid, ProgressSpan(progress, 0.92, 1.0))
         warnings += self._runner.warnings
         warnings += self._judge(evidence, detection, key, forced=forced is not None)
+        offsets = self.bundle.manifest.confidence_offsets.get(key, {})
         progress.report(1.0, "Segmented")
         return SegmentationResult(
             labels=label_volume(cleaned, bones, volume.geometry),
             joint=anatomy.joint(key),
             detection=detection,
             probabilities={k: e.probability for k, e in evidence.items() if e.probability is not None},
-            bone_confidence={k: e.confidence for k, e in evidence.items()},
+            bone_confidence={k: corrected_confidence(e.confidence, offsets.get(k, 0.0)) for k, e in evidence.items()},
             slice_uncertainty={k: e.slice_uncertainty for k, e in evidence.items()},
             slice_axis=slices.grid.axes[0],
             timings_s=timings,
@@ -189,27 +184,6 @@ class Segmenter:
             device=self._runner.choice,
             input_mask=seen.mask,
         )
-
-    def _forced(self, volume: Volume, joint: str, warnings: list[str]) -> str | None:
-        """Joint that the user named, checked; None for "auto"."""
-        if joint == "auto":
-            return None
-        wanted = anatomy.joint(joint)
-        if joint not in self.bundle.joints:
-            raise InputError(
-                f"The model '{self.bundle.manifest.name}' does not know the {joint}; "
-                f"it knows {join_words(self.bundle.joints)}."
-            )
-        modality, stated = modality_of(volume)
-        if modality and modality not in wanted.modalities:
-            accepted = " or ".join(wanted.modalities)
-            if stated:
-                raise InputError(
-                    f"The examination's modality is {modality}; for the {joint} the model needs {accepted}. "
-                    f"Give an {accepted} examination."
-                )
-            warnings.append(f"The intensities look like {modality}; for the {joint} the model needs {accepted}.")
-        return joint
 
     def _canonical(self, volume: Volume) -> CanonicalSlices:
         settings = self.bundle.manifest.preprocessing
@@ -243,7 +217,7 @@ class Segmenter:
 
     def _detect(self, slices: CanonicalSlices, progress: Progress) -> Detection:
         if self.bundle.manifest.input == "mask":
-            return self._only_joint()
+            return only_joint(self.bundle.joints)
         multiple = self.bundle.manifest.preprocessing.size_multiple
         more = self.bundle.network.input_channels - IMAGE_CHANNELS
 
@@ -258,30 +232,6 @@ class Segmenter:
             settings=self.bundle.manifest.detection,
             compute=compute,
         )
-
-    def _only_joint(self) -> Detection:
-        """What a network that sees no image can say about the joint: nothing but which one it knows."""
-        joint, *more = self.bundle.joints
-        if more:
-            reason = f"The model sees a mask alone, which does not tell {join_words(self.bundle.joints)}. {ADVICE}"
-            return Detection(None, 0.0, {}, reason)
-        reason = f"The model sees a mask alone and knows the {joint} only; whether the image shows one was not judged."
-        return Detection(joint, 0.0, {}, reason)
-
-    @staticmethod
-    def _decide(detection: Detection, forced: str | None, warnings: list[str]) -> str:
-        if forced is None:
-            if detection.joint is None:
-                raise RefusalError(detection.reason)
-            return detection.joint
-        if detection.joint != forced:
-            if detection.joint:
-                seen = f"the images look like {article(detection.joint)} (score {detection.confidence:.2f})."
-            else:
-                seen = detection.reason.removesuffix(ADVICE).rstrip()
-                seen = seen[0].lower() + seen[1:]
-            warnings.append(f"The {forced} was segmented because you named it, but {seen} Check the result.")
-        return forced
 
     def _probabilities(self, slices: CanonicalSlices, joint: str, progress: Progress) -> np.ndarray:
         """Class probabilities, float32 (s, bones + 1, h, w), on the canonical grid."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -49,6 +50,18 @@ def reoriented(volume, order, flips):
         tuple(map(tuple, np.stack(columns, axis=1))),
     )
     return Volume(np.ascontiguousarray(array), geometry, volume.modality)
+
+
+def test_confidence_offsets_of_the_bundle_shift_the_confidence_alone(ball_segmenter, ball_volume):
+    plain = ball_segmenter.segment(ball_volume)
+    bundle = ball_segmenter.bundle
+    manifest = bundle.manifest.model_copy(update={"confidence_offsets": {"knee": {"femur": -0.8}}})
+    ball_segmenter.bundle = replace(bundle, manifest=manifest)
+    shifted = ball_segmenter.segment(ball_volume)
+    assert np.array_equal(plain.labels.array, shifted.labels.array)
+    odds = [c / (1 - c) for c in (plain.bone_confidence["femur"], shifted.bone_confidence["femur"])]
+    assert np.log(odds[1] / odds[0]) == pytest.approx(-0.8)
+    assert plain.bone_confidence["tibia"] == shifted.bone_confidence["tibia"]
 
 
 def test_the_result_is_the_ball_on_the_examinations_grid(ball_segmenter, ball_volume):
