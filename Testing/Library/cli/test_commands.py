@@ -26,7 +26,7 @@ def _no_scene(monkeypatch):
 def a_quick_report(monkeypatch):
     """An empty page in the place of the report, which has its own tests."""
 
-    def write(path, _, *, progress=None):
+    def write(path, _, *, drawings=None, progress=None):
         path.write_text("<html></html>")
         return []
 

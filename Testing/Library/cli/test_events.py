@@ -15,7 +15,7 @@ def events(text: str) -> list[dict]:
 
 @pytest.fixture(autouse=True)
 def _quick_report(monkeypatch):
-    def write(path, _, *, progress=None):
+    def write(path, _, *, drawings=None, progress=None):
         path.write_text("<html></html>")
         return []
 
