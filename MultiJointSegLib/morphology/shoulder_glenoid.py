@@ -25,6 +25,8 @@ _SMOOTHING = 0.05
 _WIDEST = 1.25
 """No rim lies farther than this many head radii from the middle of the face."""
 _LEAST_SKEWNESS = 0.3
+_FINE_SHARE, _DIVISIONS = 0.04, 2
+"""Root of a triangle's area in head radii, above which triangles are divided, at most so often."""
 _LARGEST_UNEVENNESS = 0.012
 """Of the face, in head radii: up to 0.005 on one real and five built glenoids, 0.008 where outlines waver by 0.3 mm;
 with the void of an implant at the joint, or a channel, 0.008 to 0.19."""
@@ -87,22 +89,52 @@ def _parts(triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def _nearby(scapula: Surface, center_mm: np.ndarray, radius_mm: float) -> _Face:
-    """Triangles within 2.6 head radii of the head's center, with normals averaged over about 0.05 radii."""
+    """Triangles within 2.6 head radii of the head's center, with normals averaged over about 0.05 radii.
+
+    Large triangles are divided first, so that what is found does not depend on the mesh.
+    """
     vectors = scapula.area_vectors_mm2()
     middle = scapula.points_mm[scapula.triangles].mean(axis=1)
     near = (np.linalg.norm(middle - center_mm, axis=1) < 2.6 * radius_mm) & (np.linalg.norm(vectors, axis=1) > 0)
-    triangles, areas = scapula.triangles[near], np.linalg.norm(vectors[near], axis=1)
-    smooth = vectors[near]
+    part, _ = with_small_triangles(Surface(scapula.points_mm, scapula.triangles[near]), radius_mm)
+    smooth = part.area_vectors_mm2()
+    areas = np.linalg.norm(smooth, axis=1)
+    triangles, middle = part.triangles, part.points_mm[part.triangles].mean(axis=1)
     if len(triangles):
         edge = np.sqrt(4.0 / np.sqrt(3.0) * np.median(areas))
         rows = triangles.ravel()
         columns = np.repeat(np.arange(len(triangles)), 3)
-        gather = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(scapula.points_mm), len(triangles)))
+        gather = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(part.points_mm), len(triangles)))
         matrix = gather.tocsr()
         for _ in range(int(np.clip(round((_SMOOTHING * radius_mm / edge) ** 2), 0, 10))):
             smooth = matrix.T @ (matrix @ smooth)
     lengths = np.maximum(np.linalg.norm(smooth, axis=1), 1e-300)
-    return _Face(middle[near], smooth / lengths[:, None], areas, triangles)
+    return _Face(middle, smooth / lengths[:, None], areas, triangles)
+
+
+def with_small_triangles(surface: Surface, radius_mm: float) -> tuple[Surface, int]:
+    """The same surface in triangles that are small against a head's radius, and in how many each was divided.
+
+    The parts of the nth of m triangles are the nth, the (n + m)th, the (n + 2 m)th and so on.
+    """
+    parts = 1
+    for _ in range(_DIVISIONS):
+        areas = np.linalg.norm(surface.area_vectors_mm2(), axis=1)
+        if not len(areas) or np.sqrt(np.median(areas)) < _FINE_SHARE * radius_mm:
+            break
+        surface, parts = _divided(surface), 4 * parts
+    return surface, parts
+
+
+def _divided(surface: Surface) -> Surface:
+    """The same surface with every triangle in four, by the middles of its edges."""
+    a, b, c = surface.triangles.T
+    edges = np.sort(np.stack([np.stack([a, b], 1), np.stack([b, c], 1), np.stack([c, a], 1)]).reshape(-1, 2), axis=1)
+    unique, place = np.unique(edges, axis=0, return_inverse=True)
+    ab, bc, ca = (place.reshape(3, -1) + len(surface.points_mm)).astype(np.int64)
+    points = np.concatenate([surface.points_mm, surface.points_mm[unique].mean(axis=1)])
+    corners = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+    return Surface(points, np.concatenate([np.stack(corner, axis=1) for corner in corners]))
 
 
 def _start(face: _Face, scapula: Surface, center_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.morphology.fits import fit_plane, tukey_weights
-from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, unit
+from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, unit, with_small_triangles
 from MultiJointSegLib.surface.mesh import Surface
 
 _SHORTEST_BLADE = 3.0
@@ -82,6 +82,8 @@ def scapular_axes(
     MultiJointSegError
         If the medial border or the spine is not in view.
     """
+    scapula, parts = with_small_triangles(scapula, radius_mm)
+    on_edge = None if on_edge is None else np.tile(on_edge, parts)
     middle = scapula.points_mm[scapula.triangles].mean(axis=1)
     area = np.linalg.norm(scapula.area_vectors_mm2(), axis=1)
     offset = middle - glenoid.center_mm
@@ -92,7 +94,7 @@ def scapular_axes(
         raise MultiJointSegError("the blade of the scapula is not in view")
     rng = np.random.default_rng(0)
     index = np.flatnonzero(blade)
-    chosen = index[np.argsort(rng.random(len(index)) ** (1.0 / area[index]))[-2000:]]
+    chosen = index[np.argsort(rng.random(len(index)) ** (1.0 / area[index]))[-20000:]]
     front = fit_plane(middle[chosen]).normal
     front = front * np.sign(front @ glenoid.front)
     lateral = unit(glenoid.normal - (glenoid.normal @ front) * front)
