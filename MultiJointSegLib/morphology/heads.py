@@ -170,7 +170,8 @@ def _refine(patches: _Patches, start: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def sphere_errors(points: np.ndarray, weights: np.ndarray, sphere: np.ndarray) -> np.ndarray:
     """Standard errors (4,) of center and radius of a sphere by leaving out one eighth of the patch after the other.
 
-    Unlike the residual, they contain what neighboring points have in common, as outlines drawn by hand do.
+    Unlike the residual, they contain what neighboring points have in common, as outlines drawn by hand do. Infinite
+    where no sphere fits without an eighth.
     """
     direction = (points - sphere[:3]) / np.linalg.norm(points - sphere[:3], axis=1)[:, None]
     middle = weights @ direction
@@ -184,6 +185,8 @@ def sphere_errors(points: np.ndarray, weights: np.ndarray, sphere: np.ndarray) -
         fit = geometric_sphere(points[sector != n], weights[sector != n], sphere)
         if fit is not None:
             fits.append(fit)
+    if len(fits) < 2:
+        return np.full(4, np.inf)
     spread = np.asarray(fits) - np.mean(fits, axis=0)
     return np.sqrt((len(fits) - 1) / len(fits) * (spread**2).sum(axis=0))
 
@@ -248,4 +251,6 @@ def fit_head(
             residual, fraction, coverage,
         )  # fmt: skip
     error = sphere_errors(patches.centers[inside], weights, sphere)
+    if not np.isfinite(error).all():
+        return _none("no sphere fits without a part of the head", residual, fraction, coverage)
     return HeadSphere(sphere[:3], radius, residual, fraction, coverage, error[:3], float(error[3]), "")

@@ -74,6 +74,8 @@ def condyle_radius(frame: FemurFrame, side: int) -> Found:
     """Radius of a posterior condyle's sphere."""
     frame.need_side()
     fit = round_condyle(frame, side)
+    if not np.isfinite(frame.sphere_errors_mm[side]).all():
+        raise LandmarkMissing("Too little of the posterior condyle is seen for a sphere without one part of it.")
     shown = {"sphere": sphere(fit.center_mm, fit.radius_mm), "view": plane(fit.center_mm, frame.mediolateral)}
     return Found(fit.radius_mm, shown, float(np.hypot(fit.quality.residual_mm, frame.sphere_errors_mm[side, 3])))
 

@@ -21,7 +21,8 @@ from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, HeadSphere, fit
 from MultiJointSegLib.morphology.landmarks import CONTACT_ERROR_MM
 from MultiJointSegLib.morphology.measurement import Measurement, line, plane, point, sphere
 from MultiJointSegLib.morphology.shoulder_definitions import TABLE
-from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, find_glenoid, unit
+from MultiJointSegLib.morphology.shoulder_face import unit
+from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, find_glenoid
 from MultiJointSegLib.morphology.shoulder_humerus import RETROVERSION, retroversion
 from MultiJointSegLib.morphology.shoulder_scapula import ScapularAxes, scapular_axes
 from MultiJointSegLib.surface.mesh import Surface, to_polydata

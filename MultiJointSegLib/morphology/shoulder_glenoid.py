@@ -11,25 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.morphology.fits import fit_plane
+from MultiJointSegLib.morphology.shoulder_face import Face, nearby_face, need_even_face, parts_of, unit
 from MultiJointSegLib.surface.mesh import Surface
 
 _SECTORS = 72
 _ROUNDS = 8
 _RIM_ANGLE_DEG = 30.0
-_SMOOTHING = 0.05
 _WIDEST = 1.25
 """No rim lies farther than this many head radii from the middle of the face."""
 _LEAST_SKEWNESS = 0.3
-_FINE_SHARE, _DIVISIONS = 0.04, 2
-"""Root of a triangle's area in head radii, above which triangles are divided, at most so often."""
-_LARGEST_UNEVENNESS = 0.012
-"""Of the face, in head radii: up to 0.005 on one real and five built glenoids, 0.008 where outlines waver by 0.3 mm;
-with the void of an implant at the joint, or a channel, 0.008 to 0.19."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,78 +59,7 @@ class Glenoid:
     flatness_mm: float
 
 
-def unit(vector: np.ndarray) -> np.ndarray:
-    """A vector of length one in the same direction."""
-    return vector / np.linalg.norm(vector)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Face:
-    centers: np.ndarray
-    normals: np.ndarray
-    areas: np.ndarray
-    triangles: np.ndarray
-
-
-def _parts(triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Number of the connected part of each chosen triangle."""
-    a, b, c = triangles[chosen].T
-    size = int(triangles.max()) + 1
-    rows, columns = np.concatenate([a, b]), np.concatenate([b, c])
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(size, size))
-    return connected_components(graph, directed=False)[1][a]
-
-
-def _nearby(scapula: Surface, center_mm: np.ndarray, radius_mm: float) -> _Face:
-    """Triangles within 2.6 head radii of the head's center, with normals averaged over about 0.05 radii.
-
-    Large triangles are divided first, so that what is found does not depend on the mesh.
-    """
-    vectors = scapula.area_vectors_mm2()
-    middle = scapula.points_mm[scapula.triangles].mean(axis=1)
-    near = (np.linalg.norm(middle - center_mm, axis=1) < 2.6 * radius_mm) & (np.linalg.norm(vectors, axis=1) > 0)
-    part, _ = with_small_triangles(Surface(scapula.points_mm, scapula.triangles[near]), radius_mm)
-    smooth = part.area_vectors_mm2()
-    areas = np.linalg.norm(smooth, axis=1)
-    triangles, middle = part.triangles, part.points_mm[part.triangles].mean(axis=1)
-    if len(triangles):
-        edge = np.sqrt(4.0 / np.sqrt(3.0) * np.median(areas))
-        rows = triangles.ravel()
-        columns = np.repeat(np.arange(len(triangles)), 3)
-        gather = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(part.points_mm), len(triangles)))
-        matrix = gather.tocsr()
-        for _ in range(int(np.clip(round((_SMOOTHING * radius_mm / edge) ** 2), 0, 10))):
-            smooth = matrix.T @ (matrix @ smooth)
-    lengths = np.maximum(np.linalg.norm(smooth, axis=1), 1e-300)
-    return _Face(middle, smooth / lengths[:, None], areas, triangles)
-
-
-def with_small_triangles(surface: Surface, radius_mm: float) -> tuple[Surface, int]:
-    """The same surface in triangles that are small against a head's radius, and in how many each was divided.
-
-    The parts of the nth of m triangles are the nth, the (n + m)th, the (n + 2 m)th and so on.
-    """
-    parts = 1
-    for _ in range(_DIVISIONS):
-        areas = np.linalg.norm(surface.area_vectors_mm2(), axis=1)
-        if not len(areas) or np.sqrt(np.median(areas)) < _FINE_SHARE * radius_mm:
-            break
-        surface, parts = _divided(surface), 4 * parts
-    return surface, parts
-
-
-def _divided(surface: Surface) -> Surface:
-    """The same surface with every triangle in four, by the middles of its edges."""
-    a, b, c = surface.triangles.T
-    edges = np.sort(np.stack([np.stack([a, b], 1), np.stack([b, c], 1), np.stack([c, a], 1)]).reshape(-1, 2), axis=1)
-    unique, place = np.unique(edges, axis=0, return_inverse=True)
-    ab, bc, ca = (place.reshape(3, -1) + len(surface.points_mm)).astype(np.int64)
-    points = np.concatenate([surface.points_mm, surface.points_mm[unique].mean(axis=1)])
-    corners = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
-    return Surface(points, np.concatenate([np.stack(corner, axis=1) for corner in corners]))
-
-
-def _start(face: _Face, scapula: Surface, center_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _start(face: Face, scapula: Surface, center_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rough middle and normal: the largest connected part that looks at the head away from the scapula's body."""
     toward = center_mm - face.centers
     toward = toward / np.linalg.norm(toward, axis=1)[:, None]
@@ -148,7 +70,7 @@ def _start(face: _Face, scapula: Surface, center_mm: np.ndarray) -> tuple[np.nda
     area = np.linalg.norm(scapula.area_vectors_mm2(), axis=1)
     body = area @ scapula.points_mm[scapula.triangles].mean(axis=1) / area.sum()
     away = unit(center_mm - body)
-    part = _parts(face.triangles, chosen)
+    part = parts_of(face.triangles, chosen)
     best, best_score = None, 0.0
     for n in np.unique(part):
         inside = chosen[part == n]
@@ -168,7 +90,7 @@ def _basis(normal: np.ndarray, hint: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return first, np.cross(normal, first)
 
 
-def _rim(face: _Face, center: np.ndarray, normal: np.ndarray, radius_mm: float, hint: np.ndarray) -> np.ndarray:
+def _rim(face: Face, center: np.ndarray, normal: np.ndarray, radius_mm: float, hint: np.ndarray) -> np.ndarray:
     """Rim points (72, 3): the outermost triangles of the face by angle about the normal."""
     offset = face.centers - center
     height = offset @ normal
@@ -179,7 +101,7 @@ def _rim(face: _Face, center: np.ndarray, normal: np.ndarray, radius_mm: float, 
     chosen = np.flatnonzero((rising > 0.3) & (distance < _WIDEST * radius_mm) & (np.abs(height) < 0.8 * radius_mm))
     if len(chosen) < 30:
         raise MultiJointSegError("the face of the glenoid cannot be told from its surroundings")
-    part = _parts(face.triangles, chosen)
+    part = parts_of(face.triangles, chosen)
     chosen = chosen[part == part[np.argmin(np.linalg.norm(offset[chosen], axis=1))]]
     tilt = np.degrees(np.arctan2(outward[chosen], rising[chosen]))
     away, area, level = distance[chosen], face.areas[chosen], height[chosen]
@@ -270,38 +192,6 @@ def _front(scapula: Surface, center: np.ndarray, normal: np.ndarray, up: np.ndar
     return -np.sign(skewness) * across
 
 
-def _need_even_face(
-    face: _Face, center: np.ndarray, normal: np.ndarray, up: np.ndarray, rim: np.ndarray, radius_mm: float
-) -> None:
-    """Raise where the face is not one smooth surface: a hole, an implant's shadow, a cut.
-
-    A face may be concave, biconcave or flat; a surface of the fourth degree follows all these, but no hole.
-    """
-    offset = face.centers - center
-    height = offset @ normal
-    x, y = offset @ up / radius_mm, offset @ np.cross(up, normal) / radius_mm
-    if not (np.hypot(x, y) * radius_mm < 0.5 * radius_mm).any():
-        raise MultiJointSegError("the face of the glenoid has a hole")
-    inner = 0.8 * float(np.median(np.linalg.norm(rim - center, axis=1)))
-    chosen = np.flatnonzero((np.hypot(x, y) * radius_mm < inner) & (face.normals @ normal > 0.3))
-    part = _parts(face.triangles, chosen)
-    nearest = int(np.argmin(np.linalg.norm(offset[chosen], axis=1)))
-    inside = chosen[part == part[nearest]]
-    powers = [(a, b) for a in range(5) for b in range(5 - a)]
-    if len(inside) < 3 * len(powers):
-        raise MultiJointSegError("the face of the glenoid has a hole")
-    design = np.column_stack([x[inside] ** a * y[inside] ** b for a, b in powers])
-    root = np.sqrt(face.areas[inside])
-    solution = np.linalg.lstsq(design * root[:, None], height[inside] * root, rcond=None)[0]
-    away = height[inside] - design @ solution
-    uneven = float(np.sqrt(face.areas[inside] @ away**2 / face.areas[inside].sum()))
-    if uneven > _LARGEST_UNEVENNESS * radius_mm:
-        raise MultiJointSegError(
-            f"its face is uneven by {uneven:.1f} mm, accepted are {_LARGEST_UNEVENNESS * radius_mm:.1f} mm: a hole, an "
-            "implant, or a part that was not segmented"
-        )
-
-
 def find_glenoid(scapula: Surface, center_mm: np.ndarray, radius_mm: float) -> Glenoid:
     """Find face, rim and axes of the glenoid.
 
@@ -317,7 +207,7 @@ def find_glenoid(scapula: Surface, center_mm: np.ndarray, radius_mm: float) -> G
     MultiJointSegError
         If face, rim or directions cannot be found; the message says what is missing, ready to follow a colon.
     """
-    face = _nearby(scapula, center_mm, radius_mm)
+    face = nearby_face(scapula, center_mm, radius_mm)
     center, normal = _start(face, scapula, center_mm)
     area = np.linalg.norm(scapula.area_vectors_mm2(), axis=1)
     middle = scapula.points_mm[scapula.triangles].mean(axis=1)
@@ -340,7 +230,7 @@ def find_glenoid(scapula: Surface, center_mm: np.ndarray, radius_mm: float) -> G
     if abs(long_axis @ unit(hint)) < 0.3:
         raise MultiJointSegError("the long axis of the glenoid does not point to the acromion")
     front = _front(scapula, center, normal, up, radius_mm)
-    _need_even_face(face, center, normal, up, rim, radius_mm)
+    need_even_face(face, center, normal, up, rim, radius_mm)
     along, across = (rim - center) @ up, (rim - center) @ front
     angle = np.degrees(np.arctan2(along, across))
     ends = []

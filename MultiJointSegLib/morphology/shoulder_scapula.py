@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 
 from MultiJointSegLib.errors import MultiJointSegError
 from MultiJointSegLib.morphology.fits import fit_plane, tukey_weights
-from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid, unit, with_small_triangles
+from MultiJointSegLib.morphology.shoulder_face import unit, with_small_triangles
+from MultiJointSegLib.morphology.shoulder_glenoid import Glenoid
 from MultiJointSegLib.surface.mesh import Surface
 
 _SHORTEST_BLADE = 3.0

@@ -13,7 +13,8 @@ from MultiJointSegLib.morphology.field_of_view import field_edge
 from MultiJointSegLib.morphology.heads import SMALLEST_COVERAGE, fit_head
 from MultiJointSegLib.morphology.measures import measure_surfaces
 from MultiJointSegLib.morphology.shoulder import measure_shoulder
-from MultiJointSegLib.morphology.shoulder_glenoid import find_glenoid, unit
+from MultiJointSegLib.morphology.shoulder_face import unit
+from MultiJointSegLib.morphology.shoulder_glenoid import find_glenoid
 from MultiJointSegLib.morphology.shoulder_humerus import retroversion
 from MultiJointSegLib.morphology.shoulder_scapula import scapular_axes
 from MultiJointSegLib.phantom import sdf
