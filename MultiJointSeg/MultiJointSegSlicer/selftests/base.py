@@ -101,15 +101,33 @@ class SelfTest:
         return [[table.item(r, c).text() for c in range(table.columnCount)] for r in range(table.rowCount)]
 
     def expect_no_overlap(self, widget: Any) -> None:
-        """In every section no two widgets share a pixel, and no table is smaller than it has to be."""
-        sections = [each for name, each in vars(widget.ui).items() if name.endswith("CollapsibleButton")]
-        for section in sections:
+        """In every section no two widgets share a pixel, and no table is smaller than it has to be.
+
+        Qt lays out what changed when it gets to it, so the form has a second to come to rest.
+        """
+        problems = self._overlaps(widget)
+        for _ in range(10):
+            if not problems:
+                return
+            time.sleep(0.1)
+            slicer.app.processEvents()
+            problems = self._overlaps(widget)
+        raise AssertionError("; ".join(problems))
+
+    @staticmethod
+    def _overlaps(widget: Any) -> list[str]:
+        problems = []
+        for section in (each for name, each in vars(widget.ui).items() if name.endswith("CollapsibleButton")):
             children = [each for each in section.children() if each.inherits("QWidget") and each.visible]
             for index, one in enumerate(children):
-                assert one.height >= one.minimumHeight, (section.text, one.objectName, one.height)
-                for other in children[index + 1 :]:
-                    both = one.geometry.intersected(other.geometry)
-                    assert both.isEmpty(), f"{section.text}: {one.objectName} and {other.objectName} overlap"
+                if one.height < one.minimumHeight:
+                    problems.append(f"{section.text}: {one.objectName} is only {one.height} pixels high")
+                problems.extend(
+                    f"{section.text}: {one.objectName} and {other.objectName} overlap"
+                    for other in children[index + 1 :]
+                    if not one.geometry.intersected(other.geometry).isEmpty()
+                )
+        return problems
 
     def wait_until_measured(self, widget: Any, action: Callable[[], object]) -> None:
         """Edit masks, and let the application work until the edit was noticed and measured."""
