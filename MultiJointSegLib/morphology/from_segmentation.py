@@ -16,6 +16,7 @@ from MultiJointSegLib.surface.extraction import bone_surfaces
 from MultiJointSegLib.surface.masks import bounding_box
 from MultiJointSegLib.surface.mesh import Surface
 from MultiJointSegLib.surface.parts import parts_of_bone
+from MultiJointSegLib.surface.sides import split_sides
 
 _SECOND_BODY = 0.25
 """A separate body of at least this share of the largest one is another bone, or a part seen apart, not an island."""
@@ -100,7 +101,8 @@ def check_bodies(labels: Volume, joint: Joint) -> None:
     ------
     InputError
         If a bone of the joint has fewer than 8 connected voxels, or a second separate body of at least a quarter of the
-        largest one that is no part of the same bone (see `surface.parts`).
+        largest one that is neither a part of the same bone (see `surface.parts`) nor, in a joint of which examinations
+        show both sides, the other side's bone (see `surface.sides`).
     """
     for bone in joint.bones:
         inside = labels.array == bone.label
@@ -117,6 +119,8 @@ def check_bodies(labels: Volume, joint: Joint) -> None:
         bodies = int(np.count_nonzero(sizes >= _SECOND_BODY * sizes[0]))
         if bodies > 1 and bone.in_parts:
             bodies -= len(parts_of_bone(parts, labels.spacing_mm[::-1])) - 1
+        if bodies > 1 and joint.both_sides:
+            bodies -= len(split_sides(labels.with_array(inside))) - 1
         if bodies > 1:
             volumes = sizes[:2] * labels.geometry.voxel_volume_mm3
             raise InputError(

@@ -78,3 +78,17 @@ def test_a_measured_label_may_be_in_parts_but_not_two_bones():
     far.array[2:6, 2:10, 110:125] = anatomy.bone("scapula").label
     with pytest.raises(InputError, match=r"scapula .* two separate bodies"):
         check_bodies(far, shoulder)
+
+
+def test_both_hips_may_have_one_label():
+    array = np.zeros((8, 12, 140), np.uint8)
+    array[2:6, 2:10, 5:40] = array[2:6, 2:10, 100:135] = anatomy.bone("femur").label
+    both = Volume(array, Geometry((140, 12, 8), (1.0, 1.0, 2.0)))
+    check_bodies(both, anatomy.joint("hip"))
+    with pytest.raises(InputError, match=r"femur .* two separate bodies"):
+        check_bodies(both, anatomy.joint("knee"))
+    near = np.roll(array, -40, axis=2)
+    near[..., 60:] = 0
+    near[2:6, 2:10, 5:20] = near[2:6, 2:10, 25:40] = anatomy.bone("femur").label
+    with pytest.raises(InputError, match=r"femur .* two separate bodies"):
+        check_bodies(both.with_array(near), anatomy.joint("hip"))
