@@ -31,6 +31,8 @@ from MultiJointSegLib.phantom.phantom import Phantom, make_phantom
 FIRST_SEED = 1_000_000
 SMALLEST_SLICE_MM2 = 50.0
 """Slices in which the bone is smaller, in truth and answer, do not count in the rank correlation."""
+YOUNG_YEARS = 7
+"""Below, much of the bones is cartilage yet; their Dice is told apart."""
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -80,9 +82,11 @@ def phantom_words(phantom: Phantom) -> str:
     return f"{i} x {j} x {k} voxels of {spacing} mm"
 
 
-def summarize(cases: list[dict[str, dict]]) -> dict[str, dict[str, float | None]]:
-    """Per bone over all cases."""
-    summary = {}
+def summarize(cases: list[dict[str, dict]], ages_years: list[float]) -> dict[str, dict[str, object]]:
+    """Per bone over all cases, and the mean Dice of the young and of the others."""
+    summary: dict[str, dict[str, object]] = {}
+    young = np.array(ages_years) < YOUNG_YEARS
+    groups = {f"under {YOUNG_YEARS} years": young, f"from {YOUNG_YEARS} years on": ~young}
     for key in cases[0]:
         rows = [case[key] for case in cases]
         values = np.array([row["dice"] for row in rows])
@@ -93,6 +97,11 @@ def summarize(cases: list[dict[str, dict]]) -> dict[str, dict[str, float | None]
             "mean_dice": round(float(values.mean()), 4),
             "median_dice": round(float(np.median(values)), 4),
             "least_dice": round(float(values.min()), 4),
+            "mean_dice_by_age": {
+                name: {"cases": int(own.sum()), "mean_dice": round(float(values[own].mean()), 4)}
+                for name, own in groups.items()
+                if own.any()
+            },
             "mean_confidence": round(float(confidence.mean()), 4),
             "mean_confidence_error": round(float(np.abs(confidence - values).mean()), 4),
             "doubt_to_error_rank_correlation": round(float(spearmanr(doubts, errors).statistic), 3) if usable else None,
@@ -144,9 +153,10 @@ def main() -> None:
     for joint in arguments.joints or bundle.joints:
         anatomy.joint(joint)
         cases: dict[str, list] = {name: [] for name in segmenters}
-        wrong, scores = [], []
+        wrong, scores, ages = [], [], []
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.count):
             phantom = make_phantom(joint, seed=seed)
+            ages.append(float(phantom.settings["age_years"]))
             detection = detector.detect(phantom.volume)
             scores.append(detection.scores.get(joint, 0.0))
             if detection.joint != joint:
@@ -159,7 +169,7 @@ def main() -> None:
             "detected": 1 - len(wrong) / arguments.count,
             "least_score": min(scores),
             "wrong": wrong,
-            "variants": {name: summarize(rows) for name, rows in cases.items()},
+            "variants": {name: summarize(rows, ages) for name, rows in cases.items()},
         }
         for name, rows in result["joints"][joint]["variants"].items():
             print(f"{joint}, {name}: " + "; ".join(f"{key} {row}" for key, row in rows.items()))
