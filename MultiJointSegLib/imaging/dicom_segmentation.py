@@ -40,13 +40,19 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
     Raises
     ------
     InputError
-        If highdicom is not installed, the source is not one readable series, the label map does not lie on it, or no
-        bone has a voxel.
+        If highdicom is not installed, the source is not one readable series or shows a place twice, the label map does
+        not lie on it, or no bone has a voxel.
     MultiJointSegError
         If the object cannot be made or written.
     """
     highdicom = highdicom_for(path, _WHAT)
     frames = series_frames(source, _WHAT)
+    places = {tuple(np.round(np.asarray(frame.position_mm, float), 3)) for frame in frames}
+    if len(places) < len(frames):
+        raise InputError(
+            f"The source of a {_WHAT} holds {len(frames)} images at {len(places)} places, as of several echoes or "
+            "times; give the images of one of them, as a text file that lists them."
+        )
     present = [bone for bone in bones if (labels.array == bone.label).any()]
     if not present:
         raise InputError("The segmentation is empty; there is nothing to write as DICOM.")

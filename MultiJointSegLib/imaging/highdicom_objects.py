@@ -64,7 +64,7 @@ def save_object(path: Path, what: str, make: Callable[[], Any]) -> None:
             with atomic_write(path) as temporary:
                 made.save_as(temporary)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise MultiJointSegError(f"The {what} could not be made from this source: {error}.") from error
+        raise MultiJointSegError(f"The {what} could not be made from this source: {str(error).rstrip('.')}.") from error
 
 
 def series_frames(source: Path | Sequence[Path], what: str = "DICOM segmentation") -> list[DicomFrame]:

@@ -68,6 +68,9 @@ def test_bad_sources_are_sentences(highdicom, dicom, tmp_path) -> None:
         write_dicom_segmentation(path, moved, BONES, dicom.folder)
     with pytest.raises(InputError, match="There is no file"):
         write_dicom_segmentation(path, labels, BONES, [tmp_path / "gone"])
+    dicom.series(EchoTime="31")
+    with pytest.raises(InputError, match="10 images at 5 places, as of several echoes"):
+        write_dicom_segmentation(path, labels, BONES, dicom.folder)
     dicom.series(SeriesInstanceUID="1.2.3")
     with pytest.raises(InputError, match="it holds 2 series"):
         write_dicom_segmentation(path, labels, BONES, dicom.folder)
