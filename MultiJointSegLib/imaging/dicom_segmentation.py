@@ -14,7 +14,7 @@ from MultiJointSegLib import anatomy
 from MultiJointSegLib.anatomy.catalog import Bone, Code
 from MultiJointSegLib.errors import InputError
 from MultiJointSegLib.imaging.dicom_headers import DicomFrame
-from MultiJointSegLib.imaging.highdicom_objects import completed, highdicom_for, save_object, series_frames
+from MultiJointSegLib.imaging.highdicom_objects import completed, highdicom_for, new_series, save_object, series_frames
 from MultiJointSegLib.imaging.volume import Volume
 
 _SAME_PIXEL = 0.25
@@ -68,17 +68,9 @@ def write_dicom_segmentation(path: Path, labels: Volume, bones: Sequence[Bone], 
             pixel_array=pixels,
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=[_description(highdicom, n, bone) for n, bone in enumerate(present, start=1)],
-            series_instance_uid=highdicom.UID(),
-            series_number=1000,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer="MultiJointSeg",
-            manufacturer_model_name="MultiJointSeg",
-            software_versions=MultiJointSegLib.__version__,
-            device_serial_number="0",
-            series_description="MultiJointSeg bones",
             content_label="BONES",
             omit_empty_frames=True,
+            **new_series(highdicom, 1000, "MultiJointSeg bones"),
         )
 
     save_object(path, _WHAT, make)

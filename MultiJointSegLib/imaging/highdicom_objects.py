@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import MultiJointSegLib
 from MultiJointSegLib.errors import InputError, MultiJointSegError
 from MultiJointSegLib.imaging.atomic import atomic_write
 from MultiJointSegLib.imaging.dicom_headers import DicomFrame, find_files, looks_like_dicom, read_frames
@@ -46,6 +47,21 @@ def highdicom_for(path: Path, what: str) -> Any:
         raise InputError(
             f"{what}s need the package highdicom, which 3D Slicer brings along; install it with: pip install highdicom"
         ) from error
+
+
+def new_series(highdicom: Any, number: int, description: str) -> dict[str, Any]:
+    """What every object says of its new series and of who made it: arguments of highdicom's classes."""
+    return {
+        "series_instance_uid": highdicom.UID(),
+        "series_number": number,
+        "sop_instance_uid": highdicom.UID(),
+        "instance_number": 1,
+        "manufacturer": "MultiJointSeg",
+        "manufacturer_model_name": "MultiJointSeg",
+        "software_versions": MultiJointSegLib.__version__,
+        "device_serial_number": "0",
+        "series_description": description,
+    }
 
 
 def save_object(path: Path, what: str, make: Callable[[], Any]) -> None:

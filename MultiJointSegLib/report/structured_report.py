@@ -12,7 +12,7 @@ import MultiJointSegLib
 from MultiJointSegLib import anatomy
 from MultiJointSegLib.anatomy.catalog import Code, Joint
 from MultiJointSegLib.errors import InputError
-from MultiJointSegLib.imaging.highdicom_objects import completed, highdicom_for, save_object, series_frames
+from MultiJointSegLib.imaging.highdicom_objects import completed, highdicom_for, new_series, save_object, series_frames
 from MultiJointSegLib.morphology.measurement import Measurement
 
 SCHEME = "99MULTIJOINTSEG"
@@ -98,16 +98,8 @@ def _document(highdicom: Any, images: list[Any], groups: list[Any], joint: Joint
     return sr.Comprehensive3DSR(
         evidence=images,
         content=content,
-        series_instance_uid=highdicom.UID(),
-        series_number=1001,
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer="MultiJointSeg",
-        manufacturer_model_name="MultiJointSeg",
-        software_versions=MultiJointSegLib.__version__,
-        device_serial_number="0",
-        series_description=f"MultiJointSeg measurements of the {joint.key}",
         is_complete=True,
+        **new_series(highdicom, 1001, f"MultiJointSeg measurements of the {joint.key}"),
     )
 
 
