@@ -16,6 +16,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Outcome:
     """Measure the corrected segmentation; with the record of the first result, write the whole folder and report."""
     if arguments.run is not None and arguments.examination is None:
         raise InputError("--run needs --examination too: a report shows the examination.")
+    if arguments.run is None and arguments.dicom_source is not None:
+        raise InputError("--dicom-source needs --run and --examination too: DICOM is written with the whole result.")
     with terminal.progress() as progress:
         if arguments.run is None:
             result = measure_again(
